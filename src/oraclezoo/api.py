@@ -1,4 +1,4 @@
-"""Public functions that are not re-exports. Each imports its package when called."""
+"""Public functions that are not re-exports. Each one imports its package when called."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def registry(*, strict: bool = False) -> Registry:
     """Return the registry of all installed components.
 
     Args:
-        strict: Raise PluginError if a plugin is quarantined. By default its components are skipped
-            and ``.plugins`` holds the reason.
+        strict: Whether to raise PluginError if a plugin is quarantined. By default, its components
+            are skipped and ``.plugins`` states the reason.
 
     >>> import oraclezoo as oz
     >>> oz.registry().get("backbone", "lenet5").distribution
@@ -37,11 +37,11 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
 
     Args:
         model: A name (``oraclezoo models list``), the folder of a saved model, or a run folder.
-        registry: Registry of components; by default all that are installed.
+        registry: Registry of components; by default all installed components.
 
     Raises:
-        ResultError: A file is missing, broken, or does not match the card.
-        UnknownNameError: There is no model of this name.
+        ResultError: A file is missing, corrupt, or does not match the card.
+        UnknownNameError: No model has this name.
         DownloadError: The model cannot be downloaded.
 
     >>> import oraclezoo as oz
@@ -65,12 +65,12 @@ def predict(
 ) -> Prediction:
     """Classify images with a model in ONNX Runtime, without torch.
 
-    For many calls, keep the predictor of :func:`oraclezoo.predictor`, which loads the model once.
+    For many calls, use :func:`oraclezoo.predictor`, which returns a predictor that is loaded once.
 
     Args:
-        images: As for :meth:`oraclezoo.serving.predictor.Predictor.predict`: a picture or several,
-            as file names, bytes, Pillow images or uint8 arrays.
-        model: Model name (``oraclezoo models list``) or folder.
+        images: One or several pictures as file names, bytes, Pillow images or uint8 arrays; see
+            :meth:`oraclezoo.serving.predictor.Predictor.predict`.
+        model: Name of a model (``oraclezoo models list``), or its folder.
         polarity: ``auto`` detects the polarity of each picture; otherwise ``light-on-dark`` or
             ``dark-on-light``.
 
@@ -96,11 +96,11 @@ def leaderboard(
     track: str | None = None,
     division: str | None = None,
 ) -> Table:
-    """Return the leaderboard of results of one track and division.
+    """Return the leaderboard of results for one track and division.
 
     Args:
-        results: Results, e.g. of :func:`oraclezoo.bench`, or files and folders of results; one of
-            them or several.
+        results: One or several results, e.g. from :func:`oraclezoo.bench`, or files and folders
+            of results.
         track: Keep only results of this track.
         division: Keep only results of this division, "closed" or "open".
 
@@ -126,10 +126,10 @@ def leaderboard(
 
 
 def receipt(model: Model | str | Path) -> list[dict[str, Any]]:
-    """Return the receipts of a model or of a model or run folder, oldest first.
+    """Return the receipts of a model, model folder or run folder, oldest first.
 
     A receipt is the JSON document of one step (prune, export, quantize or compress), with accuracy,
-    size and speed before and after. Does not import torch for a folder.
+    size and speed before and after it. For a folder, torch is not imported.
 
     Raises:
         ResultError: The folder has no model card.
@@ -155,10 +155,10 @@ def predictor(
     :func:`oraclezoo.load` returns the same model as a PyTorch module.
 
     Args:
-        model: Model name (``oraclezoo models list``) or folder; a model that is not bundled is
-            downloaded.
+        model: Name of a model (``oraclezoo models list``), or its folder; a model that is not
+            bundled is downloaded.
         threads: Number of threads; 0 uses all cores.
-        progress: Called with a line of text during a download.
+        progress: Called with one line of text at a time during a download.
 
     Raises:
         UnknownNameError: No model has this name.

@@ -1,12 +1,12 @@
-"""Names that options accept, shared by the recipe, the command line and the code behind them."""
+"""Names that options accept, shared by recipes, the command line and the code that uses them."""
 
 from __future__ import annotations
 
 IMPORTANCES = ("magnitude", "bn-scale", "taylor", "lamp", "random")
-"""Importance measures that rank channels for pruning."""
+"""Importance measures for ranking channels in pruning."""
 
 SCOPES = ("uniform", "global", "isomorphic")
-"""Sets of layers within which channels are ranked."""
+"""Scopes: sets of layers within which channels are ranked."""
 
 PRUNING_RUNTIMES = ("onnxruntime", "eager")
 """Runtimes that can measure the latency of a pruned model."""
@@ -22,11 +22,11 @@ PRECISIONS = ("int8", "fp16", "bf16")
 """Precisions of any backend."""
 
 COMPILE = ("auto", "on", "off")
-"""Whether to use torch.compile; ``auto`` compiles on CUDA only."""
+"""When to use torch.compile; ``auto`` compiles on CUDA only."""
 
 AUTO = "auto"
 CALIBRATIONS = ("minmax", "entropy", "percentile")
-"""Methods that derive the range of an activation from calibration images."""
+"""Methods for deriving the range of an activation from calibration images."""
 
 SENSITIVITIES = ("auto", "always", "off")
-"""When to scan layers for their sensitivity to int8."""
+"""When to measure the sensitivity of each layer to int8."""

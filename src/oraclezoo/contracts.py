@@ -1,6 +1,6 @@
-"""Contracts of component factories, as typed Protocols.
+"""Contracts of component factories, as typed protocols.
 
-Imports nothing heavy: torch and numpy appear only in annotations.
+Heavy packages are not imported: torch and numpy appear only in annotations.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 
 class BackboneFactory(Protocol):
-    """Returns a module that maps standardized images to logits.
+    """Factory for a module that maps standardized images to logits.
 
     Input: float ``(N, in_chans, image_size, image_size)``. Output: float ``(N, num_classes)``.
 
-    Metadata: ``data_init`` (bool): the module has ``initialize(images)``, called once before
-    training with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable`` (bool):
-    channels can be pruned.
+    Metadata: ``data_init`` (bool): the module has a method ``initialize(images)``, which is called
+    once before training with a float batch ``(N, in_chans, H, W)`` of training images. ``prunable``
+    (bool): channels can be pruned.
 
-    The option ``pretrained`` (bool), if there is one, loads weights trained on other data. Results
-    with it belong to the open division, and a saved model is rebuilt without it.
+    The option ``pretrained`` (bool), if there is one, loads weights that were trained on other
+    data. Results with this option belong to the open division, and a saved model is rebuilt without
+    it.
     """
 
     def __call__(
@@ -37,13 +38,13 @@ class BackboneFactory(Protocol):
 
 
 class OptimizerFactory(Protocol):
-    """Returns an optimizer for ``model.named_parameters()``; it must skip frozen parameters.
+    """Factory for an optimizer of ``model.named_parameters()``, which must skip frozen parameters.
 
     Metadata: ``needs_closure`` (bool): ``step`` requires a closure. ``train_eval`` (bool): the
-    optimizer has ``train()`` and ``eval()``, called around training and evaluation. ``separable``
-    (bool): the update of a parameter depends only on its own value, gradient and state, so that
-    one step can update several models. ``takes`` and ``others`` (str): the parameters that the
-    method updates, and the method for the others.
+    optimizer has ``train()`` and ``eval()``, which are called around training and evaluation.
+    ``separable`` (bool): the update of a parameter depends only on its own value, gradient and
+    state, so that one step can update several models. ``takes`` and ``others`` (str): the
+    parameters that the method updates, and the method used for all other parameters.
     """
 
     def __call__(
@@ -52,11 +53,11 @@ class OptimizerFactory(Protocol):
 
 
 class SchedulerFactory(Protocol):
-    """Returns a scheduler that is stepped after each optimizer step, ``total_steps`` times.
+    """Factory for a scheduler, which is stepped ``total_steps`` times, after each optimizer step.
 
-    Metadata: ``metric`` (bool): stepped once per epoch with the validation loss instead.
-        ``lr_peak``
-    (number, default 1): maximum factor on the optimizer's learning rate with default options.
+    Metadata: ``metric`` (bool): the scheduler is instead stepped once per epoch with the validation
+    loss. ``lr_peak`` (number, default 1): maximum factor on the optimizer's learning rate with
+    default options.
     """
 
     def __call__(
@@ -65,11 +66,11 @@ class SchedulerFactory(Protocol):
 
 
 class Images(Protocol):
-    """Images uint8 ``(N, H, W)``: a NumPy array or an array-like that reads from disk.
+    """Images uint8 ``(N, H, W)``: a NumPy array, or an array-like that reads from disk.
 
-    ``images[key]`` returns an array for an integer, a slice, or an int64 index array in any order;
-    a prefetching thread may call it. Iteration yields single images; ``numpy.asarray(images)``
-    (``__array__``) loads all of them into memory.
+    ``images[key]`` returns an array, where ``key`` is an integer, a slice, or an int64 index array
+    in any order; a prefetching thread may call it. Iteration yields single images, and
+    ``numpy.asarray(images)`` (``__array__``) loads all images into memory.
     """
 
     @property
@@ -97,7 +98,7 @@ class Dataset(Protocol):
     ``glyphs``            modern character of each class, or ""
     ``flip_keeps_label``  whether a mirrored image keeps its label
     ``synthetic``         whether the images are generated
-    ``sha256``            SHA-256 of each source file by name, or of ``"generated"``
+    ``sha256``            SHA-256 of each source file, keyed by file name, or of ``"generated"``
     """
 
     @property
@@ -114,18 +115,19 @@ class Dataset(Protocol):
 
 
 class DatasetFactory(Protocol):
-    """Finds, verifies and opens a data set.
+    """Factory that finds, verifies and opens a data set.
 
     Args:
-        data_dir: Folder of the files, or None to search the default folders.
-        progress: Called with a line of text during long operations.
+        data_dir: Folder with the files, or None to search the default folders.
+        progress: Called with one line of text at a time during long operations.
 
-    Raises DataError, with a remedy, if the data set is not available. Data sets have no options.
+    Raises DataError, which suggests a remedy, if the data set is not available. Data sets have no
+    options.
 
-    Metadata: ``synthetic`` (bool): same as the data set's attribute, for listings. ``streams``
-        (bool): the factory also accepts ``stream_above``, a size in bytes or None; the images of a
-        larger split must not be loaded into memory, but returned as an array-like that reads on
-        demand.
+    Metadata: ``synthetic`` (bool): equal to the attribute of the data set, for listings.
+    ``streams`` (bool): the factory also accepts ``stream_above``, a size in bytes or None; the
+    images of a split above this size must not be loaded into memory, but returned as an array-like
+    that reads on demand.
     """
 
     def __call__(
@@ -139,31 +141,31 @@ class DatasetFactory(Protocol):
 class Tracker(Protocol):
     """Destination for the metrics and files of one training run.
 
-    Methods are called sequentially from one background thread, while no training step runs. If a
-    method raises or takes too long, the user is warned once, the tracker is disabled, and training
-    continues.
+    Methods are called sequentially from one background thread, while no training step is running.
+    If a method raises an exception or takes too long, the user is warned once, the tracker is
+    disabled, and training continues.
     """
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Log finite metrics by name, e.g. ``train/loss``, after ``step`` optimizer steps."""
 
     def artifact(self, path: Path) -> None:
-        """Record a file or folder of the run; its content may change later."""
+        """Record a file or folder of the run; its contents may change later."""
 
     def finish(self, status: str) -> None:
-        """Finish with ``done``, ``interrupted``, ``diverged`` or ``failed``. Called once, last."""
+        """Finish with ``done``, ``interrupted``, ``diverged`` or ``failed``; called once, last."""
 
 
 class TrackerFactory(Protocol):
-    """Starts or resumes tracking of a training run.
+    """Factory that starts or resumes the tracking of a training run.
 
     Args:
-        run_name: Name of the run's folder.
-        folder: The run's folder, which exists.
+        run_name: Name of the run folder.
+        folder: The run folder, which already exists.
         config: Configuration as a flat mapping from dotted names to strings, numbers, booleans,
-            None or lists of these types. ``config["resumed_step"]`` is 0 for a new run, else the
-            optimizer step from which a run with the same ``run_name`` resumes; its earlier record
-            may contain later steps.
+            None or lists of these types. ``config["resumed_step"]`` is 0 for a new run, otherwise
+            the optimizer step from which a run with the same ``run_name`` is resumed; the earlier
+            record of that run may contain later steps.
     """
 
     def __call__(

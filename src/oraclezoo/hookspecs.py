@@ -1,4 +1,4 @@
-"""Hooks that a plugin may implement. Each is optional and returns an iterable of specs."""
+"""Hooks that a plugin may implement. Each hook is optional and returns an iterable of specs."""
 
 from __future__ import annotations
 
@@ -39,4 +39,4 @@ def oraclezoo_trackers() -> Iterable[Spec]:  # type: ignore[empty-body]  # imple
 
 @hookspec
 def oraclezoo_models() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
-    """Return specs of kind "model": trained models, pinned by digest, downloaded on demand."""
+    """Return specs of kind "model": trained models with a fixed digest, downloaded on demand."""

@@ -1,4 +1,4 @@
-"""Short text and an HTML table for objects that users look at in a prompt or a notebook."""
+"""Short text and an HTML table for objects that users display in a prompt or a notebook."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 
 class Displayed:
-    """A class whose objects show the values of ``_summary``.
+    """Base class of objects that display the values of ``_summary``.
 
-    A dataclass needs ``repr=False``, or its generated ``__repr__`` takes precedence.
+    A dataclass needs ``repr=False``; otherwise its generated ``__repr__`` takes precedence.
     """
 
     __slots__ = ()
 
     def _summary(self) -> Mapping[str, object]:
-        """Return the values to show, keyed by name."""
+        """Return the values to display, keyed by name."""
         raise NotImplementedError
 
     def __repr__(self) -> str:

@@ -1,6 +1,6 @@
-"""Specs: light, frozen records that describe components.
+"""Specs: lightweight, frozen records that describe components.
 
-A spec names its target as ``"package.module:attribute"``; nothing heavy is imported before
+A spec names its target as ``"package.module:attribute"``; heavy packages are not imported before
 :meth:`Spec.load`. Options are typed, so that a wrong name or value is rejected before any heavy
 import.
 """
@@ -25,7 +25,7 @@ KINDS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler", "dataset", "tra
 
 SHIPPED_MODEL = "oraclezoo.serving.store:shipped"
 FETCHED_MODEL = "oraclezoo.serving.store:fetched"
-"""The two allowed targets of specs of kind "model"."""
+"""The two possible targets of specs of kind "model"."""
 
 OptionType = Literal["float", "int", "bool", "str", "floats"]
 OPTION_TYPES: tuple[OptionType, ...] = ("float", "int", "bool", "str", "floats")
@@ -40,9 +40,9 @@ class Option:
     """One option of a component: name, type, default, help text and inclusive bounds.
 
     If the default is None, the option may be omitted, and the component chooses the value.
-    ``later`` marks an option added after recipes with its component were published. Such an option
-    is omitted from recipes while it has its default, which must give the behavior before the
-    option existed, so that recipe hashes do not change.
+    ``later`` marks an option that was added after recipes with its component were published. So
+    that recipe hashes do not change, such an option is omitted from recipes if it has its default
+    value, which must reproduce the behavior without the option.
 
     Raises PluginError if a field is invalid.
 
@@ -82,9 +82,9 @@ class Option:
             raise PluginError(f"{where}: low = {self.low:g} is above high = {self.high:g}")
 
     def check(self, value: object, where: str) -> Value:
-        """Return ``value`` as this option's type.
+        """Return ``value`` converted to this option's type.
 
-        ``where`` prefixes the option's name in messages. Raises UsageError for a wrong type or a
+        ``where`` precedes the option's name in messages. Raises UsageError for a wrong type or a
         value out of bounds.
         """
         if value is None and self.default is None:
@@ -126,7 +126,7 @@ class Option:
 
 
 def _spelling(value: object, type: OptionType) -> str:
-    """Return the likely intended value in TOML's notation, or "" if that is not clear."""
+    """Return the value that was probably intended, in TOML notation, or "" if that is unclear."""
     text = str(value).strip()
     if type == "str" and isinstance(value, (bool, int, float)):
         return f'"{text.lower() if isinstance(value, bool) else text}"'
@@ -156,7 +156,7 @@ class Spec:
     ``name``    unique within its kind and distribution
     ``target``  ``"package.module:attribute"``, a factory that satisfies the contract of its kind
                 (:mod:`oraclezoo.contracts`)
-    ``fixed``   keyword arguments always passed to the factory; not options
+    ``fixed``   keyword arguments that are always passed to the factory; they are not options
     ``facts``   metadata that the engine and the conformance checks rely on
     ``source``  paper or code base of the component
 
@@ -179,7 +179,8 @@ class Spec:
         name: object = self.name  # a plugin may pass anything
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise PluginError(
-                f"{where}: a name is a string of letters, digits, '.', '_', '+', '-' and one '/'"
+                f"{where}: a name is a string of letters, digits, '.', '_', '+', '-' and at most "
+                "one '/'"
             )
         target: object = self.target
         if not isinstance(target, str) or not _TARGET.fullmatch(target):
@@ -196,10 +197,10 @@ class Spec:
         object.__setattr__(self, "fixed", MappingProxyType(dict(self.fixed)))
 
     def fill(self, values: Mapping[str, object]) -> dict[str, Value]:
-        """Return all options: ``values`` after validation, defaults for the rest.
+        """Return all options: ``values`` after validation, and defaults for all others.
 
-        Raises UnknownOptionError (suggests similar names) or UsageError (wrong type, out of
-        bounds).
+        Raises UnknownOptionError, which suggests similar names, or UsageError for a value of the
+        wrong type or out of bounds.
         """
         known = {option.name: option for option in self.options}
         for name in values:
@@ -212,7 +213,7 @@ class Spec:
         }
 
     def decide(self, values: Mapping[str, object]) -> dict[str, Value]:
-        """Return the options to store in a recipe: :meth:`fill` without ``later`` defaults.
+        """Return the options that a recipe stores: :meth:`fill` without ``later`` defaults.
 
         Raises the same errors as :meth:`fill`.
         """
@@ -247,10 +248,10 @@ def fetched_model(
     Args:
         name: Name of the model.
         url: http(s) or file URL of a tar archive (plain, gzip, bzip2 or xz) of the model folder.
-        sha256: SHA-256 of the archive, 64 lowercase hex digits.
+        sha256: SHA-256 of the archive as 64 lowercase hexadecimal digits.
         size_bytes: Size of the archive in bytes.
-        summary: One line for listings.
-        source: Author, training data and licence.
+        summary: One-line description for listings.
+        source: Author, training data and license.
     """
     pin = {"url": url, "sha256": sha256, "size_bytes": size_bytes}
     return Spec(

@@ -1,4 +1,4 @@
-"""Detection of drift from the training distribution."""
+"""Detect drift from the training distribution."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from oraclezoo.serving.sources import expand
 MIN_IMAGES = 10
 """Minimum number of images; with fewer, the tests have almost no power."""
 LEVEL = 0.05
-"""Significance level of the verdict over both tests, by Holm's procedure."""
+"""Significance level of the verdict, over both tests by Holm's procedure."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassShare:
-    """Fraction of predictions of a class in [0, 1], in the reference and in the images."""
+    """Fraction of predictions of a class, in [0, 1], for the reference and for the images."""
 
     name: str
     reference: float
@@ -45,11 +45,11 @@ class ClassShare:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Two-sample tests of images against reference images of a split of a track.
+    """Two-sample tests that compare images with reference images from a split of a track.
 
-    ``images`` and ``against`` are the sample sizes. ``features`` is the squared maximum mean
-    discrepancy of the penultimate features, ``classes`` Pearson's chi-square of the predicted
-    classes. ``unreadable`` lists files that were skipped.
+    ``images`` and ``against`` are the sample sizes. ``features`` is the test of the squared maximum
+    mean discrepancy of the penultimate features, ``classes`` Pearson's chi-square test of the
+    predicted classes. ``unreadable`` lists the files that were skipped.
     """
 
     images: int
@@ -67,7 +67,7 @@ class Drift:
         tests = {"features": self.features.p, "classes": self.classes.p}
         if min(tests.values()) > LEVEL / 2:
             return ()
-        # Holm: the smaller p is below half of the level, so the larger one is compared with LEVEL
+        # Holm: the smaller p is below LEVEL / 2, so the larger one is compared with LEVEL
         return tuple(name for name, p in tests.items() if p <= LEVEL)
 
 
@@ -84,18 +84,18 @@ def reference(
     """Compute the reference features of a model.
 
     Args:
-        model: A model, a run, a folder of either, or a model's name.
-        split: ``train`` or ``validation``. Validation images are the default, because features of
-            images that a model was trained on differ from those of new images.
+        model: A model, a run, the folder of either, or the name of a model.
+        split: ``train`` or ``validation``. The default is validation, because features of images
+            that a model was trained on differ from the features of new images.
         track: Track to use instead of the one that the model was trained on.
-        data_dir: Folder of the data set's files; by default the default folders are searched.
+        data_dir: Folder with the files of the data set; None for the default folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        registry: Components by name; all installed plugins by default.
+        registry: Registry of components; by default all installed components.
         progress: Called with progress messages.
 
     Raises:
         UsageError: ``split`` is neither ``train`` nor ``validation``.
-        DataError: The files differ from those that the model card names.
+        DataError: The files do not match the digests in the model card.
     """
     if split not in ("train", "validation"):
         raise UsageError(f"split is '{split}'; it must be train or validation")
@@ -124,18 +124,18 @@ def drift(
     """Test images for drift from a reference.
 
     Args:
-        model: A model, a run, a folder of either, or a model's name.
+        model: A model, a run, the folder of either, or the name of a model.
         images: Model inputs uint8 ``(N, S, S)``; or files, folders and patterns as for ``oraclezoo
-            predict``, IDX files of images, and folders of those. More than 1,000 images are
-            subsampled with a fixed seed.
-        against: A reference or its file.
+            predict``, IDX files of images, and folders that contain IDX files. If there are more
+            than 1,000 images, a random subset with a fixed seed is used.
+        against: A reference, or the path of its file.
         polarity: ``auto`` detects the polarity of each picture.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        registry: Components by name; all installed plugins by default.
+        registry: Registry of components; by default all installed components.
         progress: Called with progress messages.
 
     Raises:
-        DataError: Fewer images than the minimum can be read.
+        DataError: Fewer images than the minimum could be read.
         ResultError: The reference belongs to a different model.
     """
     opened = _open(model, registry or build_registry(), progress).to(pick(device))
@@ -177,10 +177,10 @@ def gather(
     unreadable: list[str],
     smoothing: float = SMOOTH,
 ) -> npt.NDArray[np.uint8]:
-    """Return the named images as model inputs, uint8 ``(N, size, size)``.
+    """Load the given images as model inputs, uint8 ``(N, size, size)``.
 
     Files that cannot be read are appended to ``unreadable`` with the reason. Images in IDX files
-    count as preprocessed if they have the model's input size. Raises DataError for a broken IDX
+    count as preprocessed if they have the model's input size. Raises DataError for a corrupt IDX
     file.
     """
     arrays: list[npt.NDArray[np.uint8]] = []
@@ -201,7 +201,7 @@ def gather(
 
 
 def idx_files(path: Path) -> list[Path]:
-    """Return the IDX image file at a path, or those in the folder at that path."""
+    """Return the IDX image file at a path, or the IDX image files in the folder at that path."""
     if path.is_file():
         return [path] if _is_idx(path) else []
     return sorted(file for file in path.glob("*") if _is_idx(file)) if path.is_dir() else []

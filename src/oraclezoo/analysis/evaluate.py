@@ -1,4 +1,4 @@
-"""Evaluation of a run's model on a split: accuracy, loss and the recall of each class."""
+"""Evaluate a run's model on a split: accuracy, loss and the recall of each class."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ class ClassRecall:
 class Evaluation:
     """Scores of a run's model on a split.
 
-    ``accuracy`` is in [0, 1], with Wilson's 95% interval over images, ``loss`` the cross-entropy in
-    nats. ``classes`` lists the classes with images in the split. ``trained_on`` is true if the run
-    was trained on these images, so that the scores do not measure generalization. ``other_data`` is
-    true if a file of the split differs from the one that the run was trained with.
+    ``accuracy`` is in [0, 1], with Wilson's 95% confidence interval over images, and ``loss`` is
+    the cross-entropy in nats. ``classes`` lists the classes with images in the split.
+    ``trained_on`` is true if the run was trained on these images, so that the scores do not measure
+    generalization. ``other_data`` is true if a file of the split differs from the file that the run
+    was trained with.
     """
 
     run: str
@@ -75,22 +76,22 @@ def evaluate(
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Evaluate the model of a run on a split of its track.
+    """Evaluate a run's model on a split of its track.
 
     Args:
-        run: A run or its folder.
-        split: ``train``, ``validation`` or ``test``. An evaluation on the test split is recorded in
-            the ledger of the ``results`` folder and requires a finished run.
-        data_dir: Folder of the data set's files; by default the default folders are searched.
+        run: A run, or its folder.
+        split: ``train``, ``validation`` or ``test``. An evaluation on the test split requires a
+            finished run and is recorded in the ledger of the ``results`` folder.
+        data_dir: Folder with the files of the data set; None for the default folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        results: Folder of the ledger.
-        stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
-        registry: Components by name; all installed plugins by default.
+        results: Results folder, which contains the ledger.
+        stream_above: Size in bytes above which a split is streamed, see :func:`oraclezoo.train`.
+        registry: Registry of components; by default all installed components.
         progress: Called with messages while data are downloaded or generated.
 
     Raises:
-        UsageError: The test split of an unfinished run, or a data set with different classes.
-        ResultError: The run folder is broken.
+        UsageError: The run is unfinished and ``split`` is ``test``, or the classes do not match.
+        ResultError: A file in the run folder is missing or corrupt.
         DataError: The data cannot be read.
     """
     registry = registry or build_registry()

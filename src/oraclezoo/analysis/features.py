@@ -1,4 +1,4 @@
-"""Penultimate features of a model, and its predictions."""
+"""Compute the penultimate features and the predictions of a model."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Features:
 def features(model: Model, images: Images) -> Features:
     """Return the input of the last linear layer for preprocessed images uint8 ``(N, S, S)``.
 
-    The features are averaged over positions if the layer is applied to several. A model without a
-    linear layer gives its log-probabilities. Test-time augmentation and the model's ONNX file are
-    not used.
+    If the layer is applied at several positions, the features are averaged over them. For a model
+    without a linear layer, the log-probabilities are returned. Neither test-time augmentation nor
+    the model's ONNX file is used.
     """
     scale, module = model.card.preprocessing, model.module
     device = next(module.parameters()).device
@@ -54,7 +54,7 @@ def features(model: Model, images: Images) -> Features:
 
 @contextmanager
 def _last_linear_input(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Yield a list that holds the input of the last linear layer after each forward pass."""
+    """Yield a list that, after each forward pass, holds the input of the last linear layer."""
     seen: list[Tensor] = []
 
     def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Figures of a run, from its record and from its model's predictions on a split."""
+"""Plot the figures of a run from its record and from its model's predictions on a split."""
 
 from __future__ import annotations
 
@@ -47,31 +47,31 @@ def plot(
     registry: Registry | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
-    """Draw the figures of a run, each as SVG and PNG.
+    """Plot the figures of a run, each as SVG and PNG.
 
-    The figures are ``curves`` and, with the split in their names, ``confusion``, ``per-class``,
-    ``mistakes`` and ``embedding``. Equal runs give byte-identical SVG files.
+    The figures are ``curves`` and, with the name of the split in the file name, ``confusion``,
+    ``per-class``, ``mistakes`` and ``embedding``. Equal runs give byte-identical SVG files.
 
     Args:
-        run: A run or its folder.
-        out: Folder for the files; the run's ``plots`` by default.
-        split: ``train``, ``validation`` or ``test``. A plot of the test split requires a finished
-            run and counts as a test-set evaluation in the ledger.
-        data_dir: Folder of the data set's files; by default the default folders are searched.
+        run: A run, or its folder.
+        out: Output folder; by default the run folder's ``plots``.
+        split: ``train``, ``validation`` or ``test``. Plotting the test split requires a finished
+            run, and the ledger records it as a test-set evaluation.
+        data_dir: Folder with the files of the data set; None for the default folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        results: Folder of the ledger.
-        stream_above: Size limit above which a split is streamed, as in :func:`oraclezoo.train`.
-        registry: Components by name; all installed plugins by default.
+        results: Results folder, which contains the ledger.
+        stream_above: Size in bytes above which a split is streamed, see :func:`oraclezoo.train`.
+        registry: Registry of components; by default all installed components.
         progress: Called with progress messages.
 
     Returns:
-        The files that were written.
+        The paths of the files that were written.
 
     Raises:
         OracleZooError: matplotlib or scikit-learn is not installed.
-        ResultError: The run folder is broken.
+        ResultError: A file in the run folder is missing or corrupt.
         DataError: The data cannot be read.
-        UsageError: ``split`` is unknown, or the test split of an unfinished run.
+        UsageError: ``split`` is unknown, or it is ``test`` and the run is unfinished.
 
     >>> import oraclezoo as oz
     >>> files = oz.plot("runs/quick-seed0", out="figures")  # doctest: +SKIP
@@ -119,7 +119,7 @@ def _course(run: Run) -> Course:
     none = Augment(elastic_grid=recipe.augment.elastic_grid)
     unfinished = "" if record.status == "done" else f", {record.status}"
     counts = f"{record.train_images:,} training and {record.validation_images:,} validation"
-    held_out = not recipe.data.refit  # runs of 0.1.0 have accuracies on images they trained on
+    held_out = not recipe.data.refit  # runs of 0.1.0 recorded accuracy on training images
     return Course(
         title=f"{recipe.name}, seed {record.provenance.seed}{unfinished}: training",
         subtitle=f"{_track(run)}, {counts} images{'' if held_out else ', all trained on'}",
@@ -181,11 +181,11 @@ def _track(run: Run) -> str:
 
 
 def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]:
-    """Return the classifier layer's input, float32 ``(N, D)``, and a description of it.
+    """Return the input of the classifier layer, float32 ``(N, D)``, and a description of it.
 
-    The classifier layer is the last linear or convolutional layer in the forward pass with one
-    output per class; feature maps and sequences are averaged. For a model without such a layer, the
-    log-probabilities are returned.
+    The classifier layer is the last linear or convolutional layer in the forward pass that has one
+    output per class; feature maps and sequences are averaged over positions. For a model without
+    such a layer, the log-probabilities are returned.
     """
     device = next(model.module.parameters()).device
     classes, steps = len(model.classes), model.card.preprocessing
@@ -200,7 +200,7 @@ def embeddings(model: Model, images: Any) -> tuple[npt.NDArray[np.float32], str]
 
 @dataclasses.dataclass
 class _Seen:
-    """Inputs of the last watched layer by batch; ``latest`` is that of the current batch."""
+    """Inputs of the last watched layer for each batch; ``latest`` is its input in this batch."""
 
     batches: list[Tensor] = dataclasses.field(default_factory=list)
     latest: Tensor | None = None

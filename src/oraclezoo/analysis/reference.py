@@ -1,6 +1,7 @@
 """Reference features of in-distribution images, for drift detection.
 
-Stored as one safetensors file, so that a deployed model can be monitored without its data.
+A reference is a single safetensors file, so that a deployed model can be monitored without its
+data.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Reference:
 
     @classmethod
     def of(cls, model: Model, dataset: Dataset, track: str, split: str) -> Reference:
-        """Return the features of up to ``MAX_SAMPLE`` images of a split."""
+        """Compute the features of up to ``MAX_SAMPLE`` images of a split."""
         images = dataset.split(split).images
         rows = sample_indices(len(images))
         return cls(features(model, np.asarray(images[rows])), fingerprint(model), track, split)
@@ -57,9 +58,9 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path, model: Model) -> Reference:
-        """Load a file that :meth:`save` wrote.
+        """Load a file written by :meth:`save`.
 
-        Raises ResultError if it cannot be read or belongs to different weights.
+        Raises ResultError if the file cannot be read or belongs to a model with different weights.
         """
         place = Path(path)
         try:
@@ -89,7 +90,7 @@ _WORDS = ("model", "track", "split")
 
 
 def sample_indices(number: int) -> npt.NDArray[np.int64]:
-    """Return the indices of the images to use: all, or a fixed sample of ``MAX_SAMPLE``, sorted."""
+    """Return the sorted indices of the images to use: all, or a fixed sample of ``MAX_SAMPLE``."""
     if number <= MAX_SAMPLE:
         return np.arange(number)
     return np.sort(np.random.default_rng(0).permutation(number)[:MAX_SAMPLE])

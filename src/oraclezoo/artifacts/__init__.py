@@ -1,1 +1,1 @@
-"""Artifacts of training on disk: run folders, models, ONNX graphs and scores."""
+"""Training artifacts on disk: run folders, models, ONNX graphs and scores."""

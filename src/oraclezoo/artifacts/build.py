@@ -1,4 +1,4 @@
-"""Construction of a recipe's components: data set, model, optimizer and scheduler."""
+"""Build the components of a recipe: data set, model, optimizer and scheduler."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.specs import Value
 
 INITIALISE_ON = 5000
-"""Maximum number of training images for a data-dependent initialization of a backbone."""
+"""Maximum number of training images used for a backbone's data-dependent initialization."""
 
 CHUNK_BYTES = 1 << 18
-"""Bytes counted at a time; NumPy needs eight times as much memory for it."""
+"""Number of bytes counted at a time; NumPy needs eight times as much memory for it."""
 
 
 def open_dataset(
@@ -41,16 +41,16 @@ def open_dataset(
     Args:
         recipe: The recipe.
         registry: Registry of components.
-        data_dir: Folder with the data set's files; None for the default folders.
+        data_dir: Folder with the files of the data set; None for the default folders.
         progress: Called with progress messages.
-        stream_above: Size of images in bytes above which they are streamed, if the track supports
-            it; None for never.
+        stream_above: Size of a split in bytes above which its images are streamed, if the track
+            supports it; None for never.
 
     Returns:
         The data set; splits are read on first use.
 
     Raises:
-        DataError: If files are missing or invalid, or differ from those of ``data.lock``.
+        DataError: If files are missing or invalid, or do not match ``data.lock``.
     """
     dataset: Dataset = registry.create(
         "dataset",
@@ -66,20 +66,20 @@ def open_dataset(
 def training_data(
     recipe: Recipe, dataset: Dataset, device: torch.device, stream_above: int | None = None
 ) -> TrainingData:
-    """Move training and validation images to the device; the test split is not read.
+    """Move training and validation images to the device, without reading the test split.
 
     Args:
         recipe: The recipe.
-        dataset: Its data set.
+        dataset: The data set of the recipe.
         device: Device to train on.
         stream_above: Size of images in bytes above which a split is streamed to the device; None
             for never.
 
     Returns:
-        The images and labels, with the mean and standard deviation of the gray levels.
+        The images and labels, and the mean and standard deviation of the gray levels.
 
     Raises:
-        DataError: If a split is empty, or images are not square uint8 images of one size.
+        DataError: If a split is empty, or its images are not square uint8 images of the same size.
     """
     train, validation = dataset.split("train"), dataset.split("validation")
     parts = (train, validation) if recipe.data.refit else (train,)
@@ -121,13 +121,13 @@ def _place(
 
 
 def _mean_and_std(parts: Sequence[Images]) -> tuple[float, float]:
-    """Return the mean and standard deviation of the gray levels in [0, 1], exactly, from counts."""
+    """Return the exact mean and standard deviation of the gray levels in [0, 1], from counts."""
     counts = np.zeros(256, np.int64)
     for images in parts:
         step = max(1, CHUNK_BYTES // math.prod(images.shape[1:]))
         for first in range(0, len(images), step):
             counts += np.bincount(images[first : first + step].reshape(-1), minlength=256)
-    levels = list(enumerate(counts.tolist()))  # Python integers, of any size
+    levels = list(enumerate(counts.tolist()))  # Python integers do not overflow
     pixels = sum(count for _, count in levels)
     total = sum(level * count for level, count in levels)
     squares = sum(level * level * count for level, count in levels)
@@ -142,22 +142,22 @@ def build_backbone(
     shape: dict[str, int],
     seed: int = 0,
 ) -> nn.Module:
-    """Build a backbone on the CPU, with weights from a separate random stream of the seed.
+    """Build a backbone on the CPU and initialize its weights from a separate random stream.
 
-    The caller's random state does not change.
+    The stream depends on ``seed`` only; the caller's random state does not change.
 
     Args:
         registry: Registry of components.
         name: Name of the backbone.
-        options: Its options.
+        options: Options of the backbone.
         shape: ``in_chans``, ``num_classes`` and ``image_size``.
         seed: Random seed.
 
     Returns:
-        The module, mapping images ``(N, in_chans, H, W)`` to logits ``(N, num_classes)``.
+        A module that maps images ``(N, in_chans, H, W)`` to logits ``(N, num_classes)``.
 
     Raises:
-        PluginError: If the backbone is not a torch module.
+        PluginError: If the backbone is not a ``torch.nn.Module``.
     """
     with torch.random.fork_rng([]):
         torch.default_generator.manual_seed(derive(seed, "initialisation"))
@@ -172,21 +172,21 @@ def build_backbone(
 def build_parts(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> Parts:
-    """Build model, optimizer and scheduler of a recipe, on the data's device.
+    """Build the model, optimizer and scheduler of a recipe, on the device of the data.
 
     Args:
         recipe: A resolved recipe.
         registry: Registry of components.
         data: Training data.
         shape: ``in_chans``, ``num_classes`` and ``image_size``.
-        seed: Random seed of the initial weights.
+        seed: Random seed for the initial weights.
 
     Returns:
-        The components.
+        The model, optimizer and scheduler.
 
     Raises:
-        PluginError: If a component does not meet its contract.
-        UsageError: If a value of the recipe does not fit the data, or an option does not fit.
+        PluginError: If a component does not satisfy its contract.
+        UsageError: If a value or option of the recipe is not valid for the data.
     """
     check_fits(recipe, data)
     recipe.train.check_fits(recipe.budget.epochs * steps_per_epoch(recipe, len(data.images)))
@@ -197,17 +197,17 @@ def build_parts(
 def _build_model(
     recipe: Recipe, registry: Registry, data: TrainingData, shape: dict[str, int], seed: int
 ) -> nn.Module:
-    """Build the backbone on the data's device, with data-dependent initialization if it has one."""
+    """Build the backbone on the data's device and run its data-dependent initialization, if any."""
     backbone = registry.get("backbone", recipe.backbone.name).spec
     model = build_backbone(
         registry, recipe.backbone.name, dict(recipe.backbone.options), shape, seed
     )
     if backbone.facts.get("data_init"):
         sample = _sample(data, seed).cpu()
-        model.initialize(standardize(sample, data.mean, data.std))  # type: ignore[operator]  # declared by the fact
+        model.initialize(standardize(sample, data.mean, data.std))  # type: ignore[operator]  # declared by data_init
     device = data.images.device
     model.to(device)
-    if recipe.train.channels_last:  # before the optimizer, which may depend on the weights' layout
+    if recipe.train.channels_last:  # before the optimizer, which may depend on the layout
         model.to(memory_format=torch.channels_last)
     _check_output(model, recipe.backbone.name, shape, device)
     return model
@@ -216,7 +216,7 @@ def _build_model(
 def build_steppers(
     recipe: Recipe, registry: Registry, data: TrainingData, model: nn.Module
 ) -> Parts:
-    """Build an optimizer and a scheduler for a model, over the recipe's full budget.
+    """Build the optimizer and scheduler for a model, for the full training budget of the recipe.
 
     Args:
         recipe: A resolved recipe.
@@ -228,8 +228,8 @@ def build_steppers(
         The model with its optimizer and scheduler.
 
     Raises:
-        UsageError: If scheduler or ``train.keep`` depend on validation images that ``data.refit``
-            trains on, or the batch size does not fit.
+        UsageError: If the scheduler or ``train.keep`` needs validation images that ``data.refit``
+            uses for training, or if the batch size does not fit the data.
     """
     optimizer_facts = registry.get("optimizer", recipe.optimizer.name).spec.facts
     scheduler_facts = registry.get("scheduler", recipe.scheduler.name).spec.facts
@@ -266,14 +266,14 @@ def build_steppers(
 
 
 def _check_output(model: nn.Module, name: str, shape: dict[str, int], device: torch.device) -> None:
-    """Raise PluginError unless two blank images give two rows of logits."""
+    """Raise PluginError unless the model maps two blank images to two rows of logits."""
     size, classes = shape["image_size"], shape["num_classes"]
     images = torch.zeros(2, shape["in_chans"], size, size, device=device)
     model.eval()
     try:
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             logits = model(images)
-    except torch.OutOfMemoryError:  # a limit of the device, not a fault of the backbone
+    except torch.OutOfMemoryError:  # the device is too small; the backbone may be correct
         raise
     except (TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())[:200]

@@ -1,4 +1,4 @@
-"""Append-only files of JSON lines that survive a killed process.
+"""Append-only JSON Lines files that survive a killed process.
 
 :func:`oraclezoo.documents.read_rows` reads them.
 """
@@ -14,7 +14,7 @@ from oraclezoo.storage import append_line
 
 
 def append(path: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Append ``row`` with a timestamp, sync it to disk, and return it as a reader will parse it."""
+    """Append ``row`` with a timestamp, sync it to disk, and return it as it will be parsed."""
     text = json.dumps({"time": timestamp(), **row}, ensure_ascii=False, default=list)
     append_line(path, text)
     stored: dict[str, Any] = json.loads(text)

@@ -1,4 +1,4 @@
-"""Model loading: read and check the folder, then build the backbone."""
+"""Load a model: read and check its folder, then build the backbone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from oraclezoo.storage import current
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 16 << 30
-"""Size limit of the weights and of the ONNX file: 16 GiB."""
+"""Maximum size of the weights file and of the ONNX file: 16 GiB."""
 
 PRECISIONS = ("fp32", "fp16", "int8")
 """Precisions of an ONNX graph."""
@@ -43,11 +43,11 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
 
     Args:
         model: A name (see ``oraclezoo models list``), or the folder of a saved model.
-        registry: Registry of components; by default all that are installed.
+        registry: Registry of components; by default all installed components.
 
     Raises:
-        ResultError: A file is missing, broken, or does not match the card.
-        UnknownNameError: There is no model of this name.
+        ResultError: A file is missing, corrupt, or does not match the card.
+        UnknownNameError: No model has this name.
         DownloadError: The model cannot be downloaded.
 
     Example:
@@ -74,10 +74,10 @@ def load(model: str | Path, registry: Registry | None = None) -> Model:
 
 
 def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
-    """Return the weights. Raises ValueError if their digest differs."""
+    """Return the weights. Raises ValueError if their digest does not match the card."""
     content = read_file(current(path, WEIGHTS), MAX_BYTES)
     if card.weights_file is None:
-        if path.parent not in (MODELS, store_folder()):  # whose digests are checked by locate
+        if path.parent not in (MODELS, store_folder()):  # locate checks the digests there
             logger.warning(
                 "%s was saved by oraclezoo 0.1 without a digest of its weights; save it again to "
                 "have damage noticed",
@@ -89,14 +89,14 @@ def _read_weights(path: Path, card: Card) -> dict[str, torch.Tensor]:
 
 
 def _read_form(card: Card) -> Form | None:
-    """Return a card's low-precision entry. Raises ValueError if it is invalid or conflicts."""
+    """Return a card's low-precision entry. Raises ValueError if it is invalid or inconsistent."""
     if card.form is not None and card.onnx is not None:
         raise ValueError("its card has both an ONNX file and a PyTorch precision")
     return None if card.form is None else Form.from_json(card.form)
 
 
 def _read_detector(path: Path, card: Card) -> Detector | None:
-    """Return the detector of a card. Raises ValueError if its digest differs."""
+    """Return the detector of a card. Raises ValueError if its digest does not match."""
     if card.unknown is None:
         return None
     if card.unknown.file != DETECTOR:
@@ -108,7 +108,7 @@ def _read_detector(path: Path, card: Card) -> Detector | None:
 
 
 def _read_graph(path: Path, card: Card) -> bytes | None:
-    """Return the content of a card's ONNX file. Raises ValueError if its digest differs."""
+    """Return the contents of a card's ONNX file. Raises ValueError if its digest does not match."""
     entry = card.onnx
     if entry is None:
         return None
@@ -124,13 +124,13 @@ def _read_graph(path: Path, card: Card) -> bytes | None:
 
 
 def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, where: str) -> Model:
-    """Build the backbone of a card, prune it by the card's plan and load its weights.
+    """Build the backbone of a card, prune it according to the card's plan and load its weights.
 
     Args:
         card: The card.
         state: The weights.
         registry: Registry of backbones.
-        where: Path of the model, for errors.
+        where: Path of the model, for error messages.
 
     Raises:
         ResultError: Card and weights do not match.
@@ -174,9 +174,9 @@ def _outline(
     shape: dict[str, int],
     plan: Plan | None,
 ) -> dict[str, torch.Tensor]:
-    """Return a backbone's state on the meta device, since a card may state any size.
+    """Return a backbone's state dict on the meta device, since a card may state any size.
 
-    It is empty for a backbone that cannot be built there.
+    Returns an empty state dict if the backbone cannot be built there.
     """
     try:
         with torch.device("meta"):
@@ -184,5 +184,5 @@ def _outline(
             return (module if plan is None else plan.apply(module)).state_dict()
     except OracleZooError:
         raise
-    except Exception:  # a plugin's constructor may read values, for instance
+    except Exception:  # for example, a plugin's constructor may read tensor values
         return {}

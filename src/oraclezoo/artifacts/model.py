@@ -1,7 +1,7 @@
-"""Models: a folder with weights, architecture, preprocessing, classes and provenance.
+"""Models: folders with weights, architecture, preprocessing, classes and provenance.
 
-``model.json`` is the card (:mod:`oraclezoo.card`), ``model.safetensors`` the weights, always in
-float32, and ``model.onnx``, if it exists, the exported or quantized graph.
+``model.json`` is the card (:mod:`oraclezoo.card`), ``model.safetensors`` holds the weights, always
+in float32, and ``model.onnx``, if present, is the exported or quantized graph.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from oraclezoo.onnx_export.session import OnnxClassifier
 
 WEIGHTS, GRAPH, DETECTOR = "model.safetensors", "model.onnx", "unknown.safetensors"
-"""The files of a model's folder, besides its card."""
+"""The files in a model's folder other than its card."""
 
 CHUNK_BYTES = 1 << 26
-"""Size in bytes above which images are moved to the model's device in batches."""
+"""Size of the images in bytes above which they are moved to the model's device in batches."""
 
 SIZES = (1, 32, BATCH_SIZE)
-"""Batch sizes that a compiled model accepts; smaller batches are padded to the next size."""
+"""Batch sizes of a compiled model; smaller batches are padded to the next size."""
 
 
 class Model(Displayed):
@@ -52,10 +52,10 @@ class Model(Displayed):
 
     Args:
         module: The backbone with its weights.
-        card: Its card.
-        onnx: Content of ``model.onnx``; without it the card's entry is dropped.
-        form: Low-precision configuration in PyTorch; without it the card's entry is dropped.
-        detector: Detector of unknown characters; without it the card's entry is dropped.
+        card: The card of the model.
+        onnx: Contents of ``model.onnx``; if None, the ONNX entry of the card is removed.
+        form: Low-precision configuration for PyTorch; if None, its entry in the card is removed.
+        detector: Detector for unknown characters; if None, its entry in the card is removed.
     """
 
     def __init__(
@@ -102,9 +102,9 @@ class Model(Displayed):
         return self._around(self.module)
 
     def in_form(self, *, compile: bool | None = None) -> nn.Module:
-        """Return a copy of the classifier in the model's low precision, or in float32 by default.
+        """Return a copy of the classifier in the model's low precision (float32 if it has none).
 
-        By default it is compiled if ``form`` requires it. Raises UsageError for int8 without
+        By default the copy is compiled if ``form`` requires it. Raises UsageError for int8 without
         torchao.
         """
         net = self.module if self.form is None else self.form.applied(self.module)
@@ -126,26 +126,27 @@ class Model(Displayed):
 
     @property
     def precision(self) -> str:
-        """Precision of predictions (fp32, fp16 or int8, or bf16 in PyTorch)."""
+        """Precision of predictions: fp32, fp16 or int8, or in PyTorch also bf16."""
         if self.card.onnx is not None:
             return self.card.onnx.precision
         return self.form.precision if self.form else "fp32"
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
-        """Predict labels and probabilities, as a :class:`oraclezoo.serving.predictor.Predictor`.
+        """Predict labels and probabilities like :class:`oraclezoo.serving.predictor.Predictor`.
 
         A model with an ONNX file runs in ONNX Runtime on the CPU. Any other model runs in PyTorch,
-        in its own precision, on the device of its weights.
+        in its own precision, on the device that holds its weights.
 
         Args:
-            images: Preprocessed images uint8 ``(N, S, S)`` of the model's size, with bright strokes
-                on black; or one picture, or an iterable of pictures, of any size and color: paths,
-                file contents as bytes, Pillow images, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``.
-            polarity: Polarity of pictures.
+            images: Preprocessed uint8 images ``(N, S, S)``, where S is the model's image size, with
+                bright strokes on black; or one picture, or an iterable of pictures, of any
+                size and color: paths, file contents as bytes, Pillow images, or uint8 arrays
+                of shape ``(H, W)`` or ``(H, W, 3 or 4)``.
+            polarity: Polarity of the pictures.
 
         Raises:
             DataError: A picture cannot be read.
-            UsageError: The input is not a picture, or an int8 model needs torchao.
+            UsageError: The input is not a picture, or an int8 model is used without torchao.
         """
         steps = self.card.preprocessing
         array = as_batch(images, self.card.input.image_size, polarity, steps.smoothing)
@@ -167,7 +168,7 @@ class Model(Displayed):
 
     @property
     def threshold(self) -> float | None:
-        """Score from which an image is unknown; None if the model has no detector."""
+        """Score at or above which an image counts as unknown; None if the model has no detector."""
         return None if self.card.unknown is None else self.card.unknown.threshold
 
     def _scores(self, images: Images) -> npt.NDArray[np.float32] | None:
@@ -181,7 +182,7 @@ class Model(Displayed):
         return np.concatenate(rows)
 
     def _runner(self) -> nn.Module:
-        """Return the module that predicts in PyTorch; a low-precision module is built once."""
+        """Return the module for PyTorch predictions; a low-precision module is built only once."""
         if self.form is None:
             return self.classifier
         device = self._device
@@ -191,9 +192,9 @@ class Model(Displayed):
         return self._running[device]
 
     def onnx_classifier(self, where: str = GRAPH) -> OnnxClassifier:
-        """Return the ONNX Runtime session of the ONNX file, which is opened once.
+        """Return the ONNX Runtime session for the ONNX file; the file is opened only once.
 
-        Raises ResultError if the file does not match the model, UsageError if there is none.
+        Raises ResultError if the file does not match the model, and UsageError if there is no file.
         """
         if self.onnx is None:
             raise UsageError("this model has no ONNX file: export it first")
@@ -217,16 +218,16 @@ class Model(Displayed):
         return self
 
     def weights(self) -> bytes:
-        """Return the state of the module as the content of a safetensors file."""
-        # copies, since safetensors refuses weights that share memory
+        """Return the module's state dict in safetensors format."""
+        # copies, because safetensors rejects tensors that share memory
         state = {k: v.cpu().contiguous().clone() for k, v in self.module.state_dict().items()}
         return save(state)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model's files to a folder and return it.
+        """Write the model's files to a folder and return the folder.
 
-        They replace the files of an earlier model atomically: if the process is killed, the folder
-        holds either the old or the new model. Raises UsageError if the folder is that of a run, or
+        Replaces the files of an earlier model atomically: if the process is killed, the folder
+        holds either the old or the new model. Raises UsageError if the folder is a run folder or
         in use by another process.
         """
         path = Path(folder)
@@ -254,19 +255,19 @@ class Model(Displayed):
         input: str,
         versions: Mapping[str, str],
     ) -> Model:
-        """Return a copy with an ONNX file; the other arguments describe it in the card."""
+        """Return a copy with an ONNX file; the other arguments describe the file in the card."""
         digest = hashlib.sha256(content).hexdigest()
         entry = OnnxEntry(GRAPH, digest, precision, opset, input, versions)
         card = replace(self.card, onnx=entry)
         return Model(self.module, card, content, detector=self.detector)
 
     def with_receipt(self, receipt: Receipt) -> Model:
-        """Return a copy with one more receipt in its card."""
+        """Return a copy with an additional receipt in its card."""
         card = replace(self.card, receipts=(*self.card.receipts, receipt))
         return Model(self.module, card, self.onnx, self.form, self.detector)
 
     def with_form(self, form: Form) -> Model:
-        """Return a low-precision copy without an ONNX file, which would take precedence."""
+        """Return a low-precision copy; it has no ONNX file, which would take precedence."""
         card = replace(self.card, form=form.to_json())
         return Model(self.module, card, form=form, detector=self.detector)
 
@@ -278,6 +279,6 @@ class Model(Displayed):
 
 
 def refuse_run(folder: Path) -> None:
-    """Raise UsageError if a folder for a model holds a run, to avoid mixing their files."""
+    """Raise UsageError if a folder for a model contains a run, so that their files do not mix."""
     if (folder / "run.json").is_file():
         raise UsageError(f"{folder} holds a run: choose another folder for the model")

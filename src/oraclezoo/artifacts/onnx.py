@@ -1,4 +1,4 @@
-"""Export of a model to ONNX."""
+"""Export models to ONNX."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from oraclezoo.onnx_export.shipped import Shipped
 def shipped(model: Model, *, preprocess: bool = True) -> nn.Module:
     """Return the module to export, on the CPU.
 
-    The module includes test-time averaging over shifts and the card's temperature.
+    The module includes test-time averaging over shifts and the temperature in the card.
 
     Args:
         model: The model.
-        preprocess: Whether it maps uint8 images to probabilities; otherwise it maps standardized
-            images to logits.
+        preprocess: Whether the module maps uint8 images to probabilities; otherwise it maps
+            standardized images to logits.
 
     Returns:
         The module.
@@ -43,11 +43,11 @@ def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OP
 
     Args:
         model: The model.
-        preprocess: As for :func:`shipped`.
-        opset: ONNX operator set.
+        preprocess: See :func:`shipped`.
+        opset: ONNX opset version.
 
     Returns:
-        The bytes of the ONNX file.
+        The contents of the ONNX file.
 
     Raises:
         UsageError: If the model cannot be exported.
@@ -62,7 +62,7 @@ def graph_of(model: Model, *, preprocess: bool = True, opset: int = onnx_file.OP
 
 
 def without_detector(model: Model) -> Model:
-    """Return a model without its detector of unknown characters, also in its ONNX file."""
+    """Return a copy without the detector for unknown characters, in the card and the ONNX file."""
     bare = Model(model.module, model.card, model.onnx, model.form)
     if model.onnx is None:
         return bare
@@ -70,7 +70,7 @@ def without_detector(model: Model) -> Model:
 
 
 def with_detector(model: Model, detector: Detector, entry: Unknown) -> Model:
-    """Return a model with a detector of unknown characters, also in its ONNX file."""
+    """Return a copy with a detector for unknown characters, in the card and the ONNX file."""
     card = replace(model.card, unknown=entry)
     detecting = Model(model.module, card, model.onnx, model.form, detector)
     if model.onnx is None:

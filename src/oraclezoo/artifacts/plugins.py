@@ -1,4 +1,4 @@
-"""Code and version of the plugins behind a recipe or model: recording and comparison."""
+"""Record and compare the code and version of the plugins used by a recipe or model."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from oraclezoo.specs import Kind
 
 
 def plugin_code(recipe: Recipe, registry: Registry) -> dict[str, PluginSource]:
-    """Return version and code of the plugins that a recipe trains with.
+    """Return the version and code of the plugins that a recipe trains with.
 
     Args:
         recipe: A resolved recipe.
         registry: Registry of components.
 
     Returns:
-        The sources by distribution; oraclezoo itself is not among them.
+        The sources, keyed by distribution; oraclezoo itself is not included.
 
     Raises:
-        PluginError: The files of a plugin cannot be read, or have changed while it was in use.
+        PluginError: A plugin's files cannot be read, or changed while the plugin was in use.
     """
     names: list[tuple[Kind, str]] = [(kind, getattr(recipe, kind).name) for kind in COMPONENTS]
     names.append(("dataset", recipe.data.track))
@@ -39,11 +39,11 @@ def plugin_code(recipe: Recipe, registry: Registry) -> dict[str, PluginSource]:
 
 
 def plugin_digest(card: Card, recipe: Recipe | None, registry: Registry) -> bytes:
-    """Return bytes that identify the plugins behind a model and a recipe; empty if there are none.
+    """Return bytes that identify the plugins of a model and a recipe; empty if there are none.
 
     Args:
-        card: The model's card.
-        recipe: Recipe of the fine-tuning, or None.
+        card: The card of the model.
+        recipe: Recipe for fine-tuning, or None.
         registry: Registry of components.
 
     Returns:
@@ -79,15 +79,15 @@ def changes(before: Mapping[str, PluginSource], now: Mapping[str, PluginSource])
 
 
 def check_backbone(card: Card, registry: Registry, where: str) -> None:
-    """Warn if the version or code of a backbone's plugin differs from the model card's.
+    """Warn if the version or code of a backbone's plugin differs from the model card.
 
     Args:
-        card: The model's card.
+        card: The card of the model.
         registry: Registry of components.
-        where: Path of the model, for the message.
+        where: Path of the model, for the warning.
 
     Raises:
-        UnknownNameError: The backbone is not installed; the message says what to install.
+        UnknownNameError: The backbone is not installed; the message says which package to install.
     """
     try:
         entry = registry.get("backbone", card.backbone.name)
@@ -106,7 +106,7 @@ def check_backbone(card: Card, registry: Registry, where: str) -> None:
     if trained is not None and trained != now:
         before = trained.text
     elif trained is None and source is not None and source.version != now.version:
-        before = source.version  # cards of version 0.1 do not have the code
+        before = source.version  # cards written by version 0.1 do not record the code
     else:
         return
     warn(
@@ -116,16 +116,16 @@ def check_backbone(card: Card, registry: Registry, where: str) -> None:
 
 
 def with_install(error: UnknownNameError, card: Card) -> UnknownNameError:
-    """Return the error for a missing plugin, with the version to install if the card has it.
+    """Return the error for a missing plugin, with the version to install if the card states it.
 
     Args:
-        error: The error about a qualified name.
-        card: The model's card.
+        error: The error that reports a qualified name.
+        card: The card of the model.
     """
     distribution = error.name.partition(":")[0]
     advice = f"pip install {distribution}"
     for source in () if card.provenance is None else card.provenance.components.values():
-        # a card comes from a stranger, and users paste the advice into a shell
+        # the card is untrusted, and users paste the advice into a shell
         valid = re.fullmatch(r"[0-9][A-Za-z0-9.+!_-]{0,60}", source.version)
         if source.distribution == distribution and valid and advice in str(error):
             hint = str(error).partition("; ")[2].replace(advice, f"{advice}=={source.version}", 1)
@@ -134,5 +134,5 @@ def with_install(error: UnknownNameError, card: Card) -> UnknownNameError:
 
 
 def encoded(sources: Mapping[str, PluginSource]) -> dict[str, dict[str, str]]:
-    """Return sources as JSON data."""
+    """Return sources as JSON-serializable data."""
     return {name: encode(source) for name, source in sources.items()}

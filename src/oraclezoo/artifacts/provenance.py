@@ -1,4 +1,4 @@
-"""Provenance of a run: inputs that identify it, and those that must be equal to resume it."""
+"""Provenance of a run: the inputs that identify it and must match for it to be resumed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from oraclezoo.specs import Kind
 
 
 def components(recipe: Recipe, registry: Registry) -> dict[str, Source]:
-    """Return distribution and version of each component of a recipe.
+    """Return the distribution and version of each component of a recipe.
 
     Args:
         recipe: A resolved recipe.
         registry: Registry of components.
 
     Returns:
-        The sources by kind of component.
+        The sources, keyed by kind of component.
     """
     names: dict[Kind, str] = {kind: getattr(recipe, kind).name for kind in COMPONENTS}
     names["dataset"] = recipe.data.track
@@ -48,8 +48,8 @@ def provenance(
 
     Args:
         recipe: A resolved recipe.
-        registry: Registry of its components.
-        dataset: Its data set; training and validation images are read for their digests.
+        registry: Registry of components.
+        dataset: The data set; its training and validation images are read to compute digests.
         execution: Device and execution settings.
         seed: Seed of the run.
     """
@@ -69,9 +69,9 @@ def provenance(
 
 
 def check_resumable(run: Run, current: Provenance) -> None:
-    """Raise UsageError unless a run was started with the same data, components and plugins.
+    """Raise UsageError unless a run started with the same data, components and plugins.
 
-    The version of oraclezoo itself may differ: its checkpoints are compatible.
+    The version of oraclezoo may differ: checkpoints are compatible across versions.
     """
     try:
         earlier = run.record.provenance
@@ -83,7 +83,7 @@ def check_resumable(run: Run, current: Provenance) -> None:
     ):
         if before != now:
             raise UsageError(f"{run.folder} was started with different {item}; {OVERWRITE}")
-    # runs of version 0.1 have no record of it
+    # version 0.1 did not record it
     changed = changes(earlier.plugins, current.plugins) if earlier.plugins else []
     if changed:
         raise UsageError(
@@ -92,7 +92,7 @@ def check_resumable(run: Run, current: Provenance) -> None:
 
 
 def _comparable(sources: Mapping[str, Source]) -> dict[str, Source]:
-    """Return components, without the version of built-in ones."""
+    """Return the components, without versions for built-in ones."""
     return {
         kind: replace(source, version="") if source.distribution == "oraclezoo" else source
         for kind, source in sources.items()
@@ -100,5 +100,5 @@ def _comparable(sources: Mapping[str, Source]) -> dict[str, Source]:
 
 
 def earlier_parts(record: RunRecord, current: Provenance) -> tuple[Provenance, ...]:
-    """Return the provenance of each earlier part of a resumed run that differs from this one's."""
+    """Return the provenance of each earlier part of a resumed run, unless it equals ``current``."""
     return record.parts if record.provenance == current else (*record.parts, record.provenance)

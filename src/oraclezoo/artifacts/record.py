@@ -1,4 +1,4 @@
-"""The record of a run or variant: the content of ``run.json`` and ``variant.json``."""
+"""Record of a run or variant, as stored in ``run.json`` or ``variant.json``."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Provenance:
 
     Attributes:
         recipe: Name and hash of the recipe.
-        seed: Seed of the run.
+        seed: Random seed of the run.
         oraclezoo: Version of oraclezoo.
-        code_sha256: SHA-256 of its code.
+        code_sha256: SHA-256 of the code of oraclezoo.
         components: Distribution and version of each component, keyed by kind.
         plugins: Version and code of each distribution other than oraclezoo, keyed by name.
-        data_sha256: SHA-256 of the files of training and validation images.
-        compile: ``"auto"``, ``"on"`` or ``"off"``.
+        data_sha256: SHA-256 of each file of training and validation images.
+        compile: The ``torch.compile`` mode: ``"auto"``, ``"on"`` or ``"off"``.
         deterministic: Whether deterministic algorithms are used.
         hardware: Description of the machine.
-        libraries: Versions of libraries.
-        source: The run that a compressed variant was made from.
+        libraries: Versions of the libraries.
+        source: For a compressed variant, the run that was compressed; otherwise None.
     """
 
     recipe: RecipeId
@@ -55,18 +55,18 @@ class Provenance:
     source: SourceRun | None = field(default=None, metadata={"json": "run"})
 
     def __post_init__(self) -> None:
-        # mappings that compare equal to those of a file
+        # so that the mappings compare equal to those read from a file
         for name in ("components", "plugins", "data_sha256", "hardware", "libraries"):
             object.__setattr__(self, name, dict(getattr(self, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Totals of a finished run, including pre-training, teachers and fine-tuning.
+    """Totals of a finished run, including pre-training, teacher training and fine-tuning.
 
     ``best_epoch`` and ``best_validation_accuracy`` describe the best epoch, and ``compiled`` is
-    true if ``torch.compile`` was used; a compressed variant has none of these. Validation metrics
-    are None if the validation images were trained on (``data.refit``).
+    true if ``torch.compile`` was used; all three are None for a compressed variant. Validation
+    metrics are None if the validation images were used for training (``data.refit``).
     """
 
     steps: int
@@ -83,7 +83,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Preparation:
-    """Totals of pre-training or teacher training, before the model itself is trained."""
+    """Totals of pre-training or teacher training, which precede training of the model itself."""
 
     examples: int
     steps: int
@@ -103,7 +103,7 @@ class Pretraining(Preparation):
 
 @dataclass(frozen=True, kw_only=True)
 class Teaching(Preparation):
-    """Record of the teachers' training runs, with the validation accuracy of each teacher.
+    """Record of teacher training, with the validation accuracy of each teacher.
 
     The accuracy is None for teachers that were trained on the validation images.
     """
@@ -116,7 +116,7 @@ class Teaching(Preparation):
 class Robustness:
     """Accuracy in [0, 1] under each corruption at severities 1 to 5.
 
-    ``version`` is the version of the corruptions, and ``seed`` seeds their random numbers.
+    ``version`` is the version of the corruptions, and ``seed`` is their random seed.
     """
 
     version: str
@@ -138,8 +138,9 @@ class Evaluated:
 
     Attributes:
         score: Accuracy and loss.
-        test_sha256: SHA-256 of the files of test images.
-        calibration_s: Machine speed when the run was trained; None if it was not timed.
+        test_sha256: SHA-256 of each file of test images.
+        calibration_s: Seconds of the calibration workload when the run was trained, a measure of
+            machine speed; None if the run was not timed.
         robustness: Accuracy on corrupted test images; None if it was not measured.
     """
 
@@ -155,24 +156,25 @@ class RunRecord:
 
     Attributes:
         provenance: Inputs that identify the run.
-        started: Time when it started or was resumed.
+        started: Time when the run started or was last resumed.
         status: ``running``, ``done``, ``interrupted``, ``diverged`` or ``failed``.
-        reason: Reason for divergence or failure.
-        finished: Time when it was done.
-        parts: Provenance of the earlier parts of a resumed run that differ from the last one.
-        outcome: Totals of a finished run.
-        evaluated: Its test-set evaluation.
-        model: Card of the model; None for a variant, which has a model folder.
-        pid: Process that trains it.
+        reason: Reason why the run diverged or failed.
+        finished: Time when the run ended successfully.
+        parts: For a resumed run, the provenance of each part before a resume, unless it equals the
+            provenance of the last part.
+        outcome: Totals of the finished run.
+        evaluated: Test-set evaluation of the run.
+        model: Card of the model; None for a variant, whose model has a separate folder.
+        pid: ID of the process that trains the run.
         concurrent: Number of seeds that were trained concurrently.
-        strategy: How they were trained concurrently: ``stacked`` or ``processes``.
+        strategy: Strategy of concurrent training: ``stacked`` or ``processes``.
         pretrained: Record of pre-training.
-        taught: Record of teachers.
+        taught: Record of teacher training.
         train_images: Number of training images.
         validation_images: Number of validation images.
-        flip: Whether training images were flipped.
-        streamed: Whether training images were streamed.
-        profiled: Whether a profile was taken.
+        flip: Whether training images were randomly mirrored.
+        streamed: Whether training images were streamed to the device.
+        profiled: Whether a profile was recorded.
     """
 
     provenance: Provenance
@@ -198,7 +200,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, document: object, where: object) -> Self:
-        """Parse the content of a file. Raises ResultError, which names the file ``where``."""
+        """Parse the contents of a file. Raises ResultError, which names the file ``where``."""
         if not isinstance(document, dict) or document.get("schema") not in (SCHEMA, VARIANT_SCHEMA):
             raise ResultError(f"{where}: not a run record ({SCHEMA})")
         evaluated = all(key in document for key in ("score", "test_sha256", "calibration_s"))
@@ -210,6 +212,6 @@ class RunRecord:
             raise ResultError(f"{where}: not a valid run record: {reason}") from error
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of the file."""
+        """Return the contents of the file."""
         entries = encode(self)
         return {**entries.pop("provenance"), **entries.pop("evaluated", {}), **entries}

@@ -1,4 +1,4 @@
-"""Opening of models by path or name, and of the data sets that they were trained on."""
+"""Open models by path or name, and the data sets that they were trained on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_model(source: Model | Run | str | Path, registry: Registry) -> Model:
     """Open a model.
 
     Args:
-        source: A model, a run, a model or run folder, or the name of a model.
+        source: A model, a run, the folder of either, or the name of a model.
         registry: Registry of components.
 
     Raises:
@@ -59,18 +59,18 @@ def open_data(
     data_dir: str | Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """Open a model's training data set, or a different ``track``.
+    """Open the data set that a model was trained on, or that of a different ``track``.
 
     Args:
         model: The model.
         registry: Registry of components.
-        track: Track to open instead of the model's own.
-        data_dir: Folder with the files; None for the default folders.
+        track: Track to open instead of the track in the model card.
+        data_dir: Folder with the data files; None for the default folders.
         progress: Called with one line of text at a time.
 
     Raises:
-        DataError: The files are not those that the model's card names.
-        UsageError: The card names no track, or classes or image size differ from the model's.
+        DataError: The files do not match the digests in the model card.
+        UsageError: The card names no track, or the classes or image size differ from the model's.
     """
     name = track or _trained_on(model)
     if name is None:
@@ -101,9 +101,9 @@ def open_data(
 
 
 def other_files(model: Model, dataset: Dataset) -> list[str]:
-    """Return the files of a data set, among those read so far, that the model was not trained with.
+    """Return the files of a data set read so far whose contents differ from the training data.
 
-    Files are compared by name and SHA-256; names that the model's card does not have are left out.
+    Files are compared by name and SHA-256; files that the model card does not list are omitted.
     """
     origin = model.card.provenance
     stated = {} if origin is None else origin.data_sha256
@@ -116,16 +116,16 @@ def learned_validation(model: Model) -> bool:
 
 
 def track_of(model: Model, track: str | None = None) -> str:
-    """Return the name of a model's track, without the prefix of built-in ones."""
+    """Return the name of a model's track, without the ``oraclezoo:`` prefix of built-in tracks."""
     return (track or _trained_on(model) or "unknown").removeprefix("oraclezoo:")
 
 
 def record_test_evaluation(
     model: Model, dataset: Dataset, results: Path, track: str | None = None
 ) -> None:
-    """Record a test-set evaluation of a model's recipe in the ledger of the results folder.
+    """Record in the ledger of a results folder that a model's recipe was evaluated on the test set.
 
-    It is recorded before scoring, so that interrupted evaluations count too.
+    Call this before scoring, so that interrupted evaluations count too.
     """
     origin = model.card.provenance
     trained = {} if track or origin is None else origin.data_sha256

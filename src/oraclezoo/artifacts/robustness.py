@@ -1,4 +1,4 @@
-"""Robustness: accuracy of a trained model on corrupted test images."""
+"""Measure the accuracy of a trained model on corrupted test images."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from oraclezoo.errors import UsageError
 from oraclezoo.ranking.predictions import accuracy_of
 
 SEED = 0
-"""Seed of the corruptions; the same for every model."""
+"""Random seed of the corruptions; it is the same for every model."""
 
 CHUNK_SIZE = 2000
-"""Number of images that are corrupted at a time; the result does not depend on it."""
+"""Number of images corrupted at a time; it does not affect the result."""
 
 
 def check_size(images: Images) -> None:
@@ -33,7 +33,7 @@ def check_size(images: Images) -> None:
 def measure_robustness(model: Model, dataset: Dataset, device: str = "auto") -> Robustness:
     """Return the accuracy in [0, 1] under each corruption at severities 1 to 5.
 
-    Accuracy is computed from float16 probabilities, as the protocol defines it.
+    Accuracy is computed from float16 probabilities, as the protocol requires.
     """
     part = dataset.split("test")
     model.to(pick(device))

@@ -1,4 +1,4 @@
-"""The run folder of a training run: record, metrics and weights."""
+"""The folder of a training run: record, metrics and weights."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from oraclezoo.result import timestamp
 from oraclezoo.storage import exclusive, write_atomically
 
 OVERWRITE = "--overwrite trains again, --out chooses another folder"
-"""Advice at the end of errors about a run folder."""
+"""Advice appended to error messages about a run folder."""
 
 MODEL = "model"
-"""Subfolder of a run folder with the model that is passed to trackers."""
+"""Subfolder of a run folder for the model that is passed to trackers."""
 PLOTS = "plots"
-"""Subfolder of a run folder with its figures."""
+"""Subfolder of a run folder for figures."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoredRecord:
-    """The record of a run that has been trained and scored on the test split.
+    """The record of a run that was trained and scored on the test split.
 
-    ``data_sha256`` holds the SHA-256 of each file that it was trained and scored on.
+    ``data_sha256`` holds the SHA-256 of each training, validation and test file.
     """
 
     outcome: Outcome
@@ -57,7 +57,7 @@ class Run(Displayed):
         summary: dict[str, object] = {"folder": str(self.folder)}
         try:
             record = self.record
-        except ResultError:  # the folder was moved or damaged since
+        except ResultError:  # the folder has been moved or damaged
             return {**summary, "status": "unreadable"}
         summary["status"] = record.status
         accuracy = record.outcome.validation_accuracy if record.outcome else None
@@ -74,7 +74,7 @@ class Run(Displayed):
 
     @property
     def record(self) -> RunRecord:
-        """The content of ``FILE``. Raises ResultError if it cannot be read."""
+        """The contents of ``FILE``. Raises ResultError if the file cannot be read."""
         path = self.folder / self.FILE
         try:
             document = read_json(path)
@@ -95,7 +95,7 @@ class Run(Displayed):
         return record.outcome
 
     def scored(self) -> ScoredRecord:
-        """Read the record of a scored run. Raises ResultError if it is not scored."""
+        """Read the record of a scored run. Raises ResultError if the run is not scored."""
         record = self.record
         if record.outcome is None or record.evaluated is None:
             raise ResultError(f"{self.folder} is not a scored run; {OVERWRITE}")
@@ -104,12 +104,12 @@ class Run(Displayed):
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that was trained, with qualified names."""
+        """The recipe of the run, with qualified names."""
         return Recipe.load(self.folder / "recipe.toml")
 
     @property
     def metrics(self) -> list[Epoch]:
-        """The metrics of each epoch, from ``metrics.jsonl``. Raises ResultError."""
+        """Metrics of each epoch, read from ``metrics.jsonl``. Raises ResultError."""
         path = self.folder / "metrics.jsonl"
         try:
             return [decode(Epoch, row) for row in read_rows(path)]
@@ -119,7 +119,7 @@ class Run(Displayed):
     def model(self, keep: str | None = None, registry: Registry | None = None) -> Model:
         """Return the trained model with the ``"best"`` or ``"last"`` weights.
 
-        By default those that the recipe keeps. Raises ResultError, UsageError.
+        By default, uses the weights that the recipe keeps. Raises ResultError or UsageError.
         """
         keep = keep or self.recipe.train.keep
         if keep not in ("best", "last"):
@@ -185,14 +185,14 @@ Source = Model | Run | str | Path
 
 @contextmanager
 def occupied(folder: Path) -> Iterator[None]:
-    """Check that a folder is writable and lock it for this process during the block.
+    """Check that a folder is writable, and lock it for this process while the block runs.
 
     Args:
         folder: The folder; it is created if necessary.
 
     Raises:
         ResultError: The folder cannot be written.
-        UsageError: Another process writes to it.
+        UsageError: Another process is writing to it.
     """
     with ExitStack() as stack:
         try:
@@ -224,5 +224,5 @@ def writing_model(
 
 
 def folder_name(recipe: Recipe, seed: int) -> str:
-    """Return the name of a run folder; a slash in the recipe's name becomes a dash."""
+    """Return the name of a run folder; slashes in the recipe name are replaced with dashes."""
     return f"{recipe.name.replace('/', '-')}-{recipe.hash12}-s{seed}"

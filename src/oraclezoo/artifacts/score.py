@@ -1,4 +1,4 @@
-"""Scores of a trained model on a split, stored as probabilities."""
+"""Score a trained model on a split and store its probabilities."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Mean negative log-likelihood in nats; a float16 zero counts as 1e-7."""
+        """Mean negative log-likelihood in nats; float16 zeros are clipped to 1e-7."""
         return float(losses(self.probabilities, self.labels))
 
     def save(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class Score:
 
     @classmethod
     def load(cls, path: Path) -> Score:
-        """Read a file that :meth:`save` wrote. Raises ResultError."""
+        """Read a file written by :meth:`save`. Raises ResultError."""
         try:
             arrays = load_file(path)
             return cls(arrays["probabilities"], arrays["labels"])
@@ -58,7 +58,7 @@ class Score:
 
 
 def score(model: Model, dataset: Dataset, split: str = "test", device: str = "auto") -> Score:
-    """Return the model's probabilities on a split of a data set; reads the split."""
+    """Read a split of a data set and return the model's probabilities on it."""
     part = dataset.split(split)
     model.to(pick(device))
     prediction = model.predict(part.images)
@@ -81,12 +81,13 @@ def keep_score(
 
     Args:
         run: The run.
-        dataset: Its data set; test images are read.
-        results: Folder with the ledger.
+        dataset: The data set; its test images are read.
+        results: Results folder, which contains the ledger.
         device: Device to run the model on.
         registry: Registry of components.
-        calibration_s: Machine speed when the run was trained; None if it is not timed.
-        robust: Also score the model on corrupted test images.
+        calibration_s: Seconds of the calibration workload when the run was trained, a measure of
+            machine speed; None if the run is not timed.
+        robust: Whether to score the model on corrupted test images too.
     """
     model = run.model(registry=registry)
     record_test_evaluation(run, dataset, results)
@@ -102,9 +103,9 @@ def keep_score(
 
 
 def record_test_evaluation(run: Run, dataset: Dataset, results: Path) -> None:
-    """Record a test-set evaluation of a run's recipe in the ledger of the results folder.
+    """Record in the ledger of a results folder that a run's recipe was evaluated on the test set.
 
-    It is recorded before scoring, so that interrupted evaluations count too.
+    Call this before scoring, so that interrupted evaluations count too.
     """
     trained = run.record.provenance
     ledger.note(

@@ -1,4 +1,4 @@
-"""SHA-256 of oraclezoo's own code, which distinguishes unreleased versions."""
+"""SHA-256 of oraclezoo's source code, to distinguish unreleased versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STRING_OR_COMMENT = re.compile(
 
 @cache
 def code_sha256() -> str:
-    """Return the SHA-256 (hex) of the version and of the name and code of each source file."""
+    """Return the SHA-256 (hex) of the version and of each source file's name and code."""
     digest = hashlib.sha256(__version__.encode())
     for path in sorted(ROOT.rglob("*.py")):
         code = code_of(path.read_text(encoding="utf-8"))
@@ -32,8 +32,8 @@ def code_sha256() -> str:
 def code_of(source: str) -> str:
     """Return a module's source without comments, docstrings, blank lines and trailing spaces.
 
-    The remaining text is not changed: a dump of the syntax tree, or the tokens of an f-string,
-    would depend on the version of Python, and ``tokenize`` takes seconds for all files.
+    The remaining text is kept as it is: a dump of the syntax tree, or the tokens of an f-string,
+    would depend on the Python version, and ``tokenize`` takes seconds for all files.
     """
     unchanged: set[int] = set()
 
@@ -58,7 +58,7 @@ def code_of(source: str) -> str:
 
 
 def _strings(tree: ast.Module) -> list[ast.Expr]:
-    """Return the string statements: docstrings of modules, functions and constants."""
+    """Return the string statements: docstrings of modules, classes, functions and constants."""
     bodies = [tree.body]
     strings = []
     while bodies:

@@ -1,1 +1,1 @@
-"""The benchmark: recipes are trained with several seeds, measured and saved as results."""
+"""Benchmark recipes: train each with several seeds, measure the models and save the results."""

@@ -1,6 +1,6 @@
 """Jobs of the benchmark: train, compress, score and measure, each in a separate process.
 
-Imports are local, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
+Imports are inside functions, so that a job starts quickly. See :mod:`oraclezoo.jobs`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def train_and_score(request: Training, channel: Channel) -> None:
-    """Measure the machine's speed and train; only then read the test images and score the run.
+    """Measure machine speed and train; only then read the test images and score the run.
 
     Args:
         request: The request.
-        channel: Receives :class:`EpochDone` events.
+        channel: Channel for :class:`EpochDone` events.
     """
     from oraclezoo.engine.records import Callbacks
     from oraclezoo.plugins.registry import build_registry
@@ -36,7 +36,7 @@ def train_and_score(request: Training, channel: Channel) -> None:
 
     calibration_s = _calibration_s(request)
     registry = build_registry()
-    recipe = resolve(request.recipe, registry)  # a recipe from JSON does not count as resolved
+    recipe = resolve(request.recipe, registry)  # a recipe from JSON is not marked as resolved
     destination = Destination(request.runs, request.resume, overwrite=not request.resume)
     should_stop = channel.should_stop
     if request.processes is not None:
@@ -54,14 +54,14 @@ def train_and_score(request: Training, channel: Channel) -> None:
 
 
 def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
-    """Train several seeds as a stack, then score each.
+    """Train several seeds as a stack, then score each of them.
 
     Sends :class:`EpochDone`, :class:`SeedDiverged` and :class:`SeedScored` events, or one
     :class:`NotStacked` event if the seeds must be trained one by one.
 
     Args:
         request: The request.
-        channel: Receives the events.
+        channel: Channel for the events.
     """
     from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored
     from oraclezoo.engine.stacked import CannotStackError
@@ -100,7 +100,7 @@ def compress_and_score(request: Compression, channel: Channel) -> None:
 
     Args:
         request: The request.
-        channel: Receives :class:`EpochDone` events of fine-tuning.
+        channel: Channel for the :class:`EpochDone` events of fine-tuning.
     """
     from oraclezoo.benching.compressed import VariantRequest, compress_run
     from oraclezoo.engine.records import Callbacks
@@ -129,7 +129,7 @@ def _sender(channel: Channel) -> Callable[[Epoch], None]:
 
 
 def _calibration_s(request: Training | Compression) -> float | None:
-    """Return the seconds of the calibration workload on this machine; None if nothing is timed."""
+    """Return the seconds of the calibration workload on this machine, or None without timing."""
     if not request.scoring.timed:
         return None
     from oraclezoo.engine.device import exact_float32
@@ -142,12 +142,12 @@ def _calibration_s(request: Training | Compression) -> float | None:
 def _scorer(
     request: Training | Stacked | Compression, registry: Registry, calibration_s: float | None
 ) -> Callable[[Run], None]:
-    """Return a function that reads the test images, after training, and scores a run on them."""
+    """Return a function that reads the test images and scores a run, for use after training."""
     from oraclezoo.artifacts.build import open_dataset
     from oraclezoo.artifacts.score import keep_score
 
     execution, scoring = request.execution, request.scoring
-    # opened again, so that the digests cover the test images only
+    # opened again, so that its digests cover only the test images
     dataset = open_dataset(
         request.recipe, registry, execution.data_dir, stream_above=execution.stream_limit()
     )
@@ -167,14 +167,14 @@ def _scorer(
 
 
 def measure(request: Measurement, channel: Channel) -> None:
-    """Measure size, operations and latency of a model and send one :class:`Measured` event.
+    """Measure the size, operations and latency of a model and send one :class:`Measured` event.
 
-    A model with an ONNX file is timed in ONNX Runtime, others in PyTorch. The job is short and
-    ignores stop requests.
+    A model with an ONNX file is timed in ONNX Runtime, any other model in PyTorch. The job is short
+    and ignores stop requests.
 
     Args:
         request: The request.
-        channel: Receives the event.
+        channel: Channel for the event.
     """
     from oraclezoo.artifacts.resolve import open_model
     from oraclezoo.benching.events import Measured, ModelSize
@@ -220,7 +220,7 @@ def _exported(model: Model, channel: Channel) -> bytes | None:
 
 
 def _time_onnx(graph: bytes, precision: str, image_size: int) -> list[LatencyRow]:
-    """Return latency rows of an ONNX file, for the settings of eager mode."""
+    """Return latency rows for an ONNX file, at the settings of eager mode."""
     import tempfile
 
     import torch

@@ -1,7 +1,7 @@
-"""The benchmark protocol: from a list of recipes to results that can be ranked.
+"""The benchmark protocol: train and measure a list of recipes, and produce rankable results.
 
-Each job runs in a separate process, and reads test images only after training. Finished jobs are
-kept in the runs folder, so that a stopped benchmark continues; failed jobs are run again.
+Each job runs in a separate process and reads test images only after training. Finished jobs are
+kept in the runs folder, so that a stopped benchmark can be resumed; failed jobs are run again.
 """
 
 from __future__ import annotations
@@ -61,37 +61,37 @@ def bench(
 ) -> list[Result]:
     """Train and measure each recipe with each seed, and save one result per recipe in ``out``.
 
-    A job that fails is recorded in the result of its recipe; the others continue.
+    If a job fails, the result of its recipe records the failure, and the other jobs continue.
 
     Args:
-        recipes: Recipes, their names, or paths of TOML files; one of them or several.
-        track: Track to use instead of those in the recipes.
-        seeds: Number of seeds (0, 1, ...), or the seeds themselves.
-        data_dir: Folder with the data set's files; None for the default folders.
+        recipes: One or several recipes, recipe names or paths of TOML files.
+        track: Track to use instead of the track in each recipe.
+        seeds: Number of seeds (0, 1, ...), or a list of seeds.
+        data_dir: Folder with the files of the data set; None for the default folders.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         out: Folder for results, predictions and the ledger of test-set evaluations.
-        runs: Folder for run folders; finished runs in it are reused.
+        runs: Folder for run folders; finished runs in this folder are reused.
         overwrite: Run every job again.
-        stream_above: As for :func:`oraclezoo.train`.
-        compile: As for :func:`oraclezoo.train`.
-        deterministic: As for :func:`oraclezoo.train`.
+        stream_above: See :func:`oraclezoo.train`.
+        compile: See :func:`oraclezoo.train`.
+        deterministic: See :func:`oraclezoo.train`.
         accuracy_only: Train several seeds concurrently; times are not reported.
-        jobs: Number of concurrent seeds with ``accuracy_only``; chosen automatically by default.
-        robust: Also score each model on corrupted test images.
-        compress: Compressed variants of each recipe to add, e.g. ``("int8", "prune50+int8")``; the
-            same trained runs are compressed.
-        trackers: As for :func:`oraclezoo.train`; they receive no test metrics.
-        registry: Registry of components; by default all that are installed.
+        jobs: Number of seeds trained concurrently with ``accuracy_only``; automatic by default.
+        robust: Whether to score each model on corrupted test images too.
+        compress: Compressed variants to add for each recipe, e.g. ``("int8", "prune50+int8")``;
+            the variants are made from the same training runs.
+        trackers: See :func:`oraclezoo.train`; the trackers receive no test metrics.
+        registry: Registry of components; by default all installed components.
         report: Called with each event.
-        progress: Called with one line of text at a time, e.g. during a download.
-        command: Command to record in the results; by default this call.
+        progress: Called with lines of text, e.g. during a download.
+        command: Command recorded in the results; by default this call.
 
     Returns:
-        The results, in the order of the recipes.
+        The results, in the same order as the recipes.
 
     Raises:
-        UsageError: An option is invalid. Raised before anything is trained.
-        DataError: A data set is missing or unusable. Raised before anything is trained.
+        UsageError: An option is invalid. Raised before any training starts.
+        DataError: A data set is missing or unusable. Raised before any training starts.
         InterruptedRunError: The benchmark was stopped by Ctrl-C.
 
     Example:
@@ -147,7 +147,7 @@ def _resolved(
     variants: Sequence[str],
     registry: Registry,
 ) -> dict[str, Recipe]:
-    """Return the resolved recipe of each row of the benchmark, keyed by hash."""
+    """Return the resolved recipe for each row of the benchmark, keyed by hash."""
     changes = {} if track is None else {"data.track": track}
     resolved: dict[str, Recipe] = {}
     for item in recipes:
@@ -161,8 +161,8 @@ def _resolved(
 def _datasets(
     recipes: Iterable[Recipe], shared: Shared, progress: Callable[[str], None] | None
 ) -> dict[str, Dataset]:
-    """Open the data set of each track before anything is trained. Raises DataError, UsageError."""
-    # nothing is copied to the device here
+    """Open the data set of each track, before any training. Raises DataError or UsageError."""
+    # opening does not copy any images to the device
     limit = stream_limit(shared.execution.stream_above, torch.device("cpu"))
     datasets: dict[str, Dataset] = {}
     for recipe in recipes:
@@ -185,7 +185,7 @@ def _rows(
     seeds: int,
     concurrent: Concurrent | None,
 ) -> dict[str, RecipeBench]:
-    """Return the row of each recipe by its hash, uncompressed recipes first."""
+    """Return the rows, keyed by recipe hash; rows of uncompressed recipes come first."""
     recipes = resolved.values()
     compressed = {each.uncompressed.hash for each in recipes if each.compress.steps}
     unlisted = {each.uncompressed.hash for each in recipes} - resolved.keys()
@@ -218,7 +218,7 @@ def _rows(
 
 
 def _with_variants(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
-    """Return a recipe, or with variants also the uncompressed recipe and each variant."""
+    """Return the recipe or, if variants are requested, the uncompressed recipe and its variants."""
     if not variants:
         return [recipe]
     steps = ["", recipe.compress.steps, *variants]
@@ -230,7 +230,7 @@ def _with_variants(recipe: Recipe, variants: Sequence[str]) -> list[Recipe]:
 def _call(
     recipes: Iterable[Recipe], track: str | None, seeds: list[int], variants: list[str]
 ) -> str:
-    """Return this call as Python text, for the results."""
+    """Return this call as Python code, to be recorded in the results."""
     names = list(dict.fromkeys(recipe.name for recipe in recipes))
     compress = f", compress={variants!r}" if variants else ""
     return f"oraclezoo.bench({names!r}, track={track!r}, seeds={seeds!r}{compress})"

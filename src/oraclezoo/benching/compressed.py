@@ -1,4 +1,4 @@
-"""Compressed variants of training runs, by the recipe's ``[compress]`` section."""
+"""Compress finished training runs as the ``[compress]`` section of a recipe specifies."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from oraclezoo.storage import write_atomically
 from oraclezoo.training.finetune import FineTuned, Tuning
 
 PRUNED = "pruned"
-"""Folder of the pruned and fine-tuned model, within the folder of the prune-only variant."""
+"""Subfolder of the prune-only variant's folder that holds the pruned and fine-tuned model."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class VariantRequest:
         seed: Seed of the run.
         runs: Folder that receives the variant's folder.
         execution: Device and execution settings.
-        resume: Whether to keep a finished variant and to continue an unfinished one, if the run is
-            the same.
+        resume: Whether to reuse a finished variant and to resume an unfinished one, provided that
+            its provenance matches.
     """
 
     recipe: Recipe
@@ -69,7 +69,7 @@ class VariantRequest:
 
 
 class VariantRun(Run):
-    """Folder of a compressed model, with ``variant.json`` in place of ``run.json``."""
+    """The folder of a compressed model, with ``variant.json`` instead of ``run.json``."""
 
     FILE: ClassVar[str] = "variant.json"
 
@@ -77,11 +77,11 @@ class VariantRun(Run):
         """Load the compressed model.
 
         Args:
-            keep: Ignored; there is only one model.
-            registry: Registry of components; by default all that are installed.
+            keep: Ignored, because a variant has only one model.
+            registry: Registry of components; by default all installed components.
 
         Returns:
-            The model.
+            The compressed model.
         """
         return load(self.folder, registry)
 
@@ -94,7 +94,7 @@ def variant_provenance(
 ) -> Provenance:
     """Return the inputs that determine a variant or affect its timing.
 
-    The training and validation splits of the data set must have been read.
+    The training and validation splits of the data set must already have been read.
 
     Args:
         run: The finished training run.
@@ -103,7 +103,7 @@ def variant_provenance(
         dataset: The data set.
 
     Returns:
-        The provenance, with the run as its source.
+        The provenance, with the run as ``source``.
 
     Raises:
         ResultError: If the run is not finished.
@@ -123,9 +123,9 @@ def compress_run(
 ) -> VariantRun:
     """Compress a finished run.
 
-    The recipe must equal the run's except for ``[compress]``. A pruned model is fine-tuned by the
-    run's recipe on its training images; int8 quantization is calibrated on training images.
-    Receipts are measured on validation images and have no latency. The test split is not read.
+    The recipe must be the same as the run's except for ``[compress]``. A pruned model is fine-tuned
+    with the run's recipe on its training images; int8 quantization is calibrated on training
+    images. Receipts are measured on validation images, without latency. The test split is not read.
 
     Args:
         run: The finished run, or its folder.
@@ -205,7 +205,7 @@ def compress_run(
 
 
 def _is_finished(variant: VariantRun, inputs: Provenance) -> bool:
-    """Return whether a variant is finished and has these inputs."""
+    """Return whether a variant is finished and has the given provenance."""
     try:
         variant.check()
     except ResultError:
@@ -220,10 +220,10 @@ def _pruned(
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
-    """Prune and fine-tune, or load the result of an earlier variant.
+    """Prune and fine-tune the model, or load the pruned model of an earlier variant.
 
-    All variants that begin with the same pruning share its result, in the folder of the prune-only
-    variant.
+    Variants that start with the same pruning step share one pruned model, which is stored in the
+    folder of the prune-only variant.
     """
     recipe = request.recipe
     folder = request.runs / folder_name(recipe, request.seed) / PRUNED
@@ -257,7 +257,7 @@ def _pruned(
 
 
 def _with_recipe(card: Card, recipe: Recipe) -> Card:
-    """Return the card with the full recipe, so that test-set evaluations count for it."""
+    """Return the card with the full recipe, so that test-set evaluations are counted for it."""
     assert card.provenance is not None
     origin = replace(card.provenance, recipe=RecipeId(recipe.name, recipe.hash))
     return replace(card, recipe=recipe.to_dict(), provenance=origin)
@@ -271,7 +271,7 @@ def _check_stop(should_stop: Callable[[], bool], variant: VariantRun) -> None:
 def _outcome(
     trained: Outcome, fine_tuned: list[FineTuned], after: Metrics, batch_size: int
 ) -> Outcome:
-    """Return the outcome in a training run's format, with training and fine-tuning summed."""
+    """Return the outcome in a training run's format; times include training and fine-tuning."""
     examples = sum(step.examples for step in fine_tuned)
     held_out = trained.validation_accuracy is not None
     return Outcome(

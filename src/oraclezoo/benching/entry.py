@@ -1,4 +1,4 @@
-"""Benchmark result of a recipe, composed from its jobs, and its predictions."""
+"""Compose the benchmark result of a recipe from its jobs, and save it with its predictions."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ from oraclezoo.result.own_track import id_part
 
 @dataclass(frozen=True)
 class Jobs:
-    """Results of a recipe's jobs.
+    """Outcomes of the jobs of one recipe.
 
     Attributes:
         recipe: The recipe.
-        dataset: Its data set.
-        runs: Scored runs by seed.
+        dataset: The data set of the recipe.
+        runs: Scored runs, keyed by seed.
         failures: The failed jobs.
-        measured: Size and latency of a model; None if the measurement failed.
-        timed: False if seeds may have been trained concurrently; the result then has no times.
+        measured: Size and latency of one of the models; None if the measurement failed.
+        timed: Whether the result reports times; False if seeds may have trained concurrently.
     """
 
     recipe: Recipe
@@ -70,17 +70,17 @@ class Jobs:
 def compose_result(
     jobs: Jobs, registry: Registry, folder: Path, *, device: str, command: str
 ) -> Result:
-    """Compose the result of a recipe's jobs and save it with its predictions.
+    """Compose the result of a recipe from its jobs and save it with its predictions.
 
     Args:
-        jobs: Results of the jobs.
+        jobs: Outcomes of the jobs.
         registry: Registry of components.
-        folder: Folder of the results.
+        folder: Folder for the results.
         device: Name of the device.
         command: Command recorded in the result.
 
     Raises:
-        ResultError: If the runs were scored on different test files.
+        ResultError: If runs were scored on different test files.
     """
     recipe, measured = jobs.recipe, jobs.measured
     records = {seed: run.scored() for seed, run in jobs.runs.items()}
@@ -155,7 +155,7 @@ def compose_result(
 def _plugins(
     jobs: Jobs, records: Mapping[int, ScoredRecord], registry: Registry
 ) -> dict[str, PluginSource]:
-    """Return the plugins that all runs were trained with. Raises ResultError if they differ."""
+    """Return the plugins used in training. Raises ResultError if they differ between runs."""
     now = plugin_code(jobs.recipe, registry)
     for seed in records:
         changed = changes(jobs.runs[seed].record.provenance.plugins, now)
@@ -174,16 +174,16 @@ def _free(
     timed: bool,
     robust: bool,
 ) -> str:
-    """Return an unused result id, or that of a result that the new one covers.
+    """Return an unused result ID, or the ID of an existing result that the new one may replace.
 
-    The existing result must have the same data and plugins, and no seeds, times or robustness that
-    the new one lacks.
+    It may replace a result with the same data and plugins, unless that result has seeds, times or
+    robustness that the new one lacks.
     """
     stem = identity
     for number in count(2):
         try:
             old = Result.load(folder / f"{stem}.json")
-        except ResultError:  # missing, or unreadable
+        except ResultError:  # missing or unreadable
             return stem
         further = {score.seed for score in old.seeds} - seeds
         loses = not timed and any(score.train_s is not None for score in old.seeds)
@@ -196,7 +196,7 @@ def _free(
 
 
 def robustness_section(measured: list[Robustness | None]) -> dict[str, Any] | None:
-    """Return the robustness section of a result from its seeds; None if a seed lacks it."""
+    """Return the robustness section of a result, or None if a seed has no robustness scores."""
     rows = [each.accuracy for each in measured if each is not None and is_current(each)]
     if not rows or len(rows) < len(measured):
         return None
@@ -214,7 +214,7 @@ def _short(recipe: Recipe) -> str:
 
 
 def _track(recipe: Recipe, dataset: Dataset, examples: int) -> dict[str, Any]:
-    """Return the track section of a result, without its test split."""
+    """Return the track section of a result, except for its test split."""
     train, validation = dataset.split("train"), dataset.split("validation")
     learned = len(train.labels) + (len(validation.labels) if recipe.data.refit else 0)
     closed = examples <= CLOSED_EPOCHS * learned and not beyond_closed(recipe.canonical())
@@ -242,7 +242,7 @@ def _keep_predictions(folder: Path, identity: str, scores: list[Score]) -> dict[
 def _seed_row(
     seed: int, record: ScoredRecord, score: Score, timed: bool, held_out: bool
 ) -> dict[str, Any]:
-    """Return a seed's scores; ``held_out`` means that the validation images were not trained on."""
+    """Return the scores of a seed; ``held_out`` is False if it was trained on validation images."""
     outcome = record.outcome
     return {
         "seed": seed,

@@ -1,4 +1,4 @@
-"""Events that the benchmark's jobs send to their parent process."""
+"""Events that benchmark jobs send to the parent process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oraclezoo.engine.records import Epoch
 
 @dataclass(frozen=True)
 class EpochDone:
-    """Metrics of an epoch; ``seed`` is None if the job trains one seed."""
+    """Metrics of an epoch; ``seed`` is None if the job trains only one seed."""
 
     epoch: Epoch
     seed: int | None = None
@@ -18,14 +18,14 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class SeedScored:
-    """A seed of a stack was trained and scored."""
+    """One seed of a stack has been trained and scored."""
 
     seed: int
 
 
 @dataclass(frozen=True)
 class SeedDiverged:
-    """A seed of a stack diverged."""
+    """One seed of a stack has diverged."""
 
     seed: int
     message: str
@@ -40,7 +40,7 @@ class NotStacked:
 
 @dataclass(frozen=True)
 class ModelSize:
-    """Parameters, multiply-accumulates per image, and size in bytes of a model."""
+    """Number of parameters, multiply-accumulates per image, and size of a model in bytes."""
 
     parameters: int
     macs: int

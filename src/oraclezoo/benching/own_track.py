@@ -1,4 +1,4 @@
-"""The record of a user's data set next to its results."""
+"""Save the record of a user's data set next to its results."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from oraclezoo.result.own_track import OwnTrack
 
 
 def name_of(dataset: Dataset) -> str:
-    """Return the name of a user's data set, or an empty string for unnamed and built-in ones."""
+    """Return the name of a user's data set; empty if it is unnamed or the data set is built in."""
     return str(getattr(dataset, "name", ""))
 
 
 def keep_track(
     dataset: Dataset, result: Result, labels: npt.NDArray[np.int64] | None, folder: Path
 ) -> None:
-    """Write the record of a result's data set, if it has a name.
+    """Write the record of a result's data set, if the data set has a name.
 
     Args:
         dataset: The data set.
-        result: A result on it.
+        result: A result on this data set.
         labels: The test labels; None if no training run succeeded.
-        folder: Folder of the results.
+        folder: Folder with the results.
 
     Raises:
         ResultError: A record with this name exists for different data.

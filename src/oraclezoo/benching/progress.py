@@ -1,4 +1,4 @@
-"""Progress of a running benchmark, for its caller and for ``journal.jsonl``."""
+"""Report the progress of a benchmark to the caller and in ``journal.jsonl``."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Progress:
     """An event of a running benchmark.
 
     Attributes:
-        event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` of a job;
-            ``apart`` if seeds cannot be stacked; ``measure`` or ``measured`` before and after the
-            size and latency of a recipe's model are measured.
+        event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` for a job;
+            ``apart`` if seeds cannot be stacked; ``measure`` and ``measured`` before and after the
+            measurement of a model's size and latency.
         recipe: Label of the recipe.
         seed: Seed of the job; None for events that concern all seeds.
-        done: Number of finished jobs, including the completed fraction of running ones.
+        done: Number of finished jobs, plus the finished fractions of running jobs.
         total: Number of jobs.
-        detail: Metrics of an ``epoch``; test score of a ``done`` or ``kept`` job; reason of a
-            ``failed`` one; text of ``message`` and ``apart``.
+        detail: Metrics for ``epoch``; the test score for ``done`` and ``kept``; the reason for
+            ``failed``; the text for ``message`` and ``apart``.
     """
 
     event: str

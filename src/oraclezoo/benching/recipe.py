@@ -1,6 +1,6 @@
-"""A row of a benchmark: the jobs of a recipe with all its seeds, and their result.
+"""One row of a benchmark: run the jobs of a recipe with all seeds, and save the result.
 
-Finished jobs are kept in the runs folder and reused; failed ones are run again.
+Finished jobs in the runs folder are reused; failed jobs are run again.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from oraclezoo.result import Failure, Result, data_key
 
 
 class Mode(Protocol):
-    """Strategy that runs the jobs of a row."""
+    """Strategy for running the jobs of a row."""
 
     timed: bool
     """Whether times are reported."""
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Return whether a kept run can replace a new one."""
+        """Return whether an existing run can be used instead of a new one."""
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Run the jobs of the seeds that are not kept."""
+        """Run the jobs of all seeds without a reusable run."""
 
 
 class Sequential:
-    """One job after another, without concurrent work; times are reported."""
+    """Run one job after another; times are reported."""
 
     timed = True
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run of equal provenance, trained without interruption or concurrent runs."""
+        """Accept a run with equal provenance, trained without interruption or concurrent runs."""
         return record.provenance == current and not record.parts and not record.concurrent
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
@@ -56,16 +56,16 @@ class Sequential:
 
 
 class RecipeBench:
-    """A row of the benchmark: jobs of one kind, run in one mode.
+    """One row of the benchmark: jobs of one kind, run with one strategy.
 
-    ``exported`` is True if the model's ONNX export is timed as well, for comparison with variants.
+    ``exported`` is True if the ONNX export of the model is timed too, for comparison with variants.
 
     Args:
         shared: Settings of the benchmark.
-        jobs: The jobs.
+        jobs: The jobs of the row.
         dataset: The data set.
         position: Position of the row in the benchmark.
-        mode: Strategy that runs the jobs.
+        mode: Strategy for running the jobs.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class RecipeBench:
         self.runs: dict[int, Run] = {}
         self.failures: list[Failure] = []
         self.fractions: dict[int, float] = {}
-        """Finished fraction of each running concurrent job."""
+        """Finished fraction of each concurrent job, keyed by seed."""
         self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
-        """Train the seeds without a reusable run, measure one model, and save the result.
+        """Train the seeds that have no reusable run, measure one model, and save the result.
 
         Raises:
             InterruptedRunError: If Ctrl-C stopped a job.
@@ -99,13 +99,13 @@ class RecipeBench:
         )
 
     def train(self, seeds: Sequence[int]) -> None:
-        """Train and score the seeds without a reusable run; further calls do nothing."""
+        """Train and score the seeds that have no reusable run; repeated calls have no effect."""
         if not self._trained:
             self.mode.run(self, seeds)
             self._trained = True
 
     def run_seed(self, seed: int) -> None:
-        """Run the job of a seed, unless a reusable run exists, and record its result.
+        """Run the job of a seed, unless there is a reusable run, and record the outcome.
 
         Raises:
             InterruptedRunError: If Ctrl-C stopped the job.
@@ -118,11 +118,11 @@ class RecipeBench:
         self.end(seed, self._train(seed, resume=bool(status)))
 
     def end(self, seed: int, last: Event) -> None:
-        """Record the result of a job; a job without a scored run counts as failed.
+        """Record the outcome of a job; a job without a scored run counts as failed.
 
         Args:
             seed: The seed.
-            last: Last event of the job.
+            last: Last event received from the job.
         """
         if not isinstance(last, Failed):
             try:
@@ -135,10 +135,10 @@ class RecipeBench:
             self.finish(seed, "done")
 
     def refuse_other_data(self, seeds: Sequence[int]) -> None:
-        """Check that no run folder of the seeds holds a run on different data.
+        """Check that the run folders of the seeds hold no run on different data.
 
         Raises:
-            UsageError: If one does.
+            UsageError: If one of them does.
         """
         for seed in seeds:
             run = self.jobs.run(seed)
@@ -212,9 +212,9 @@ class RecipeBench:
         """Record and report a failure.
 
         Args:
-            last: Last event of the job.
+            last: Last event received from the job.
             seed: The seed.
-            reported_seed: Whether to include the seed in the reported event.
+            reported_seed: Whether the reported event includes the seed.
         """
         self.fractions.pop(seed, None)
         self.failures.append(Failure(seed, last.reason, last.message))
@@ -222,7 +222,7 @@ class RecipeBench:
         self.offset += 1
 
     def pass_message(self, event: Event, seed: int | None) -> None:
-        """Report the text of a message; other events are ignored.
+        """Report the text of a message event; ignore other events.
 
         Args:
             event: The event.
@@ -250,7 +250,7 @@ class RecipeBench:
             ) from error
 
     def _measure(self) -> Measured | None:
-        """Measure the model of the first seed; return None if that fails."""
+        """Measure the model of the first seed. Return None if the measurement fails."""
         if not self.runs:
             return None
         self.report("measure", None)
@@ -278,7 +278,7 @@ class RecipeBench:
         Args:
             event: Kind of the event.
             seed: Seed of the job; None for events that concern all seeds.
-            detail: Additional values of the event.
+            detail: Additional values for the event.
             part: Finished fraction of the current job.
         """
         done = self.offset + part + sum(self.fractions.values())

@@ -1,4 +1,4 @@
-"""Requests of the benchmark's jobs, whose functions are in :mod:`oraclezoo.benching.actions`."""
+"""Requests for benchmark jobs, which :mod:`oraclezoo.benching.actions` runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from oraclezoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class Scoring:
-    """Settings for scoring a finished run.
+    """Settings for the scoring of a finished run.
 
     Attributes:
-        results: Folder of the results, with the ledger of test-set evaluations.
+        results: Folder for the results, which contains the ledger of test-set evaluations.
         robust: Whether to score corrupted test images too.
-        timed: Whether times are reported, so that the machine's speed is measured first.
+        timed: Whether times are reported; machine speed is then measured before training.
     """
 
     results: Path
@@ -27,16 +27,16 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Training:
-    """Request to train a recipe with one seed and score it.
+    """Request to train and score a recipe with one seed.
 
     Attributes:
         recipe: The resolved recipe.
         seed: The seed.
-        runs: Folder that receives the run folder.
-        resume: Whether to continue from a checkpoint.
+        runs: Folder for run folders.
+        resume: Whether to resume from a checkpoint.
         execution: Device and execution settings.
         scoring: Scoring settings.
-        processes: Number of such jobs that run concurrently; None for one at a time.
+        processes: Number of training jobs that run concurrently; None for one at a time.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:train_and_score"
@@ -52,14 +52,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Stacked:
-    """Request to train a recipe with several seeds as a stack, and score each.
+    """Request to train a recipe with several seeds as a stack, and score each seed.
 
     Attributes:
         recipe: The resolved recipe.
         seeds: The seeds.
-        resume: Seeds that continue from a checkpoint.
-        stack_size: Number of seeds in a stack; None for as many as fit into memory.
-        runs: Folder that receives the run folders.
+        resume: Seeds that are resumed from a checkpoint.
+        stack_size: Number of seeds per stack; None for as many as fit into memory.
+        runs: Folder for run folders.
         execution: Device and execution settings.
         scoring: Scoring settings.
     """
@@ -83,8 +83,8 @@ class Compression:
         run: Folder of the run.
         recipe: The resolved recipe, with ``[compress]``.
         seed: Seed of the run.
-        runs: Folder that receives the variant's folder.
-        resume: Whether to continue an unfinished variant.
+        runs: Folder for variant folders.
+        resume: Whether to resume an unfinished variant.
         execution: Device and execution settings.
         scoring: Scoring settings.
     """
@@ -102,13 +102,13 @@ class Compression:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Request to measure size, operations and latency of a model.
+    """Request to measure the size, operations and latency of a model.
 
     Attributes:
         folder: Folder of the model.
         device: Name of the device.
         timed: Whether to measure latency.
-        exported: Whether to measure the ONNX export of a run too.
+        exported: Whether to measure the ONNX export of a run's model too.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:measure"

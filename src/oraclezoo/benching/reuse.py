@@ -1,4 +1,4 @@
-"""Reasons why a finished run is trained again."""
+"""Explain why a finished run cannot be reused and is trained again."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _WORDS = {
 
 
 def differences(before: Provenance, now: Provenance) -> list[str]:
-    """Describe the differences between the provenance of a run and that of a new one.
+    """Describe how the provenance of a new run differs from that of an existing run.
 
     Args:
-        before: Provenance of the run.
-        now: Provenance of a new run.
+        before: Provenance of the existing run.
+        now: Provenance of the new run.
 
     Returns:
-        One text per difference; empty if there is none.
+        One line of text per difference; empty if there are none.
     """
     texts = changes(before.plugins, now.plugins)
     for name, words in _WORDS.items():
@@ -46,7 +46,7 @@ def differences(before: Provenance, now: Provenance) -> list[str]:
 
 
 def _entries(before: Mapping[str, object], now: Mapping[str, object]) -> str:
-    """Format up to three changed entries."""
+    """Format at most three changed entries."""
     keys = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
     texts = []
     for key in keys[:3]:

@@ -1,8 +1,8 @@
-"""Concurrent training of several seeds, for accuracy-only benchmarks.
+"""Train several seeds concurrently, for accuracy-only benchmarks.
 
-On a CPU each seed is trained in a separate process on a subset of the cores. On an accelerator one
-process trains all seeds as a stack (:mod:`oraclezoo.training.stacked`).
-``benchmarks/seeds_at_once.py`` compares the strategies. Times are not reported, and the runs are
+On a CPU, each seed is trained in a separate process on a subset of the cores. On an accelerator,
+one process trains all seeds as a stack (:mod:`oraclezoo.training.stacked`).
+``benchmarks/seeds_at_once.py`` compares these strategies. Times are not reported, and the runs are
 marked, so that timed benchmarks do not reuse them.
 """
 
@@ -25,7 +25,7 @@ PROCESS_BYTES = 1 << 30
 """Estimated memory of a training process."""
 
 TIME_ONLY = ("threads", "class")
-"""Entries of ``hardware`` that affect a run's time; they affect its accuracy only by rounding."""
+"""Entries of ``hardware`` that affect training time, and accuracy only through rounding."""
 
 
 class Concurrent:
@@ -34,12 +34,12 @@ class Concurrent:
     timed = False
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
-        """Accept a run if all its parts have this provenance, apart from timing entries."""
+        """Accept a run if all its parts have this provenance, except for timing-related entries."""
         parts = (record.provenance, *record.parts)
         return all(_without_times(part) == _without_times(current) for part in parts)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Reuse scored runs and train the other seeds.
+        """Reuse scored runs and train the remaining seeds.
 
         Raises:
             InterruptedRunError: If Ctrl-C stopped a job; finished jobs and checkpoints are kept.
@@ -66,15 +66,15 @@ class Concurrent:
         row.runs = {seed: row.runs[seed] for seed in seeds if seed in row.runs}
 
     def in_processes(self, row: RecipeBench, pending: Mapping[int, bool]) -> None:
-        """Train each pending seed in a process.
+        """Train each pending seed in a separate process.
 
         Args:
-            row: The row.
-            pending: For each seed to train, whether it resumes.
+            row: The row of the benchmark.
+            pending: Seeds to train, mapped to whether each is resumed from a checkpoint.
         """
         seeds, cores = list(pending), usable_cores()
         count = min(row.shared.concurrency or processes(cores), max(1, len(seeds)))
-        if count == 1:  # without concurrent work, as in a timed benchmark
+        if count == 1:  # nothing runs concurrently, as in a timed benchmark
             _one_by_one(row, pending)
             return
 
@@ -97,11 +97,11 @@ class Concurrent:
         )
 
     def stacked(self, row: RecipeBench, pending: Mapping[int, bool]) -> None:
-        """Train all pending seeds in one process; one by one if they cannot be stacked.
+        """Train all pending seeds in one process, or one by one if they cannot be stacked.
 
         Args:
-            row: The row.
-            pending: For each seed to train, whether it resumes.
+            row: The row of the benchmark.
+            pending: Seeds to train, mapped to whether each is resumed from a checkpoint.
         """
         shared, reason = row.shared, ""
         if shared.execution.deterministic:
@@ -162,13 +162,13 @@ def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
 
 
 def processes(cores: int) -> int:
-    """Return the number of concurrent training runs on a CPU: one per core and free GiB, or 1.
+    """Return how many training runs to start concurrently on a CPU: one per core and free GiB.
 
     Args:
-        cores: Number of usable cores.
+        cores: Number of cores available to this process.
 
     Returns:
-        Number of processes.
+        Number of processes, at least 1.
     """
     free = free_memory_bytes(pick("cpu"))
     return max(1, min(cores, free // PROCESS_BYTES))
@@ -182,6 +182,6 @@ def usable_cores() -> int:
 
 
 def _without_times(provenance: Provenance) -> Provenance:
-    """Return a run's provenance without the entries that affect its time only."""
+    """Return a run's provenance without the entries that only affect its training time."""
     hardware = {k: v for k, v in provenance.hardware.items() if k not in TIME_ONLY}
     return replace(provenance, compile="", hardware=hardware)

@@ -1,4 +1,4 @@
-"""Interfaces shared by the rows of a benchmark: settings, position, and job type."""
+"""Interfaces shared by the rows of a benchmark: settings, position and job type."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from oraclezoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class Shared:
-    """Settings that all jobs of a benchmark share.
+    """Settings shared by all jobs of a benchmark.
 
     Attributes:
         registry: Registry of components.
         execution: Device and execution settings.
-        results: Folder of the results.
-        runs: Folder of the run folders.
+        results: Folder for the results.
+        runs: Folder for run folders.
         overwrite: Whether to ignore finished runs.
         robust: Whether to score corrupted test images too.
-        concurrency: Number of concurrent seeds; None for an automatic choice.
+        concurrency: Number of seeds to train concurrently; None to choose it automatically.
         command: Command recorded in the results.
         report: Called with each event.
     """
@@ -45,7 +45,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Position:
-    """Position of a row in the benchmark: number of jobs before it, and in total."""
+    """Position of a row in the benchmark: the number of jobs before it, and the total."""
 
     offset: int
     total: int
@@ -60,19 +60,19 @@ class JobKind(Protocol):
 
     @property
     def epochs(self) -> int:
-        """Number of epochs of one job, for progress."""
+        """Number of epochs per job, for progress reports."""
 
     def run(self, seed: int) -> Run:
         """Return the run of a seed; its folder may not exist yet."""
 
     def provenance(self, seed: int) -> Provenance:
-        """Return the provenance that a run must have to be reused."""
+        """Return the provenance that an existing run must have to be reused."""
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Request:
-        """Return the request of a job.
+        """Return the request for a job.
 
         Args:
             seed: The seed.
-            resume: Whether the job continues from a checkpoint.
+            resume: Whether to resume from a checkpoint.
             processes: Number of concurrent jobs; None for one at a time.
         """

@@ -1,4 +1,4 @@
-"""Jobs of an uncompressed row: a recipe is trained with each seed and scored."""
+"""Jobs of an uncompressed row: train the recipe with each seed and score the runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TrainingJobs:
 
     @property
     def epochs(self) -> int:
-        """Number of epochs of one job."""
+        """Number of epochs per job."""
         return self.recipe.budget.epochs
 
     def run(self, seed: int) -> Run:
@@ -36,7 +36,7 @@ class TrainingJobs:
         return provenance(self.recipe, shared.registry, self.dataset, shared.execution, seed)
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
-        """Return the request of a job; the result is timed unless ``processes`` is given."""
+        """Return the request for a job; times are reported unless ``processes`` is set."""
         shared = self.shared
         scoring = Scoring(shared.results, shared.robust, timed=processes is None)
         return Training(

@@ -1,6 +1,6 @@
 """Rows of compressed variants: compress the training runs of a recipe and score the variants.
 
-The runs are those of the recipe without ``[compress]``; all variants share them.
+All variants of a recipe use the runs of the recipe without ``[compress]``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from oraclezoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class CompressionJobs:
-    """Jobs that compress the run of each seed in the row ``source``, and score the variant."""
+    """Jobs that compress the run of each seed of the row ``source`` and score the variant."""
 
     source: RecipeBench
     recipe: Recipe
 
     @property
     def epochs(self) -> int:
-        """Number of fine-tuning epochs of one job."""
+        """Number of fine-tuning epochs per job."""
         return max(1, self.recipe.compress.epochs)
 
     def run(self, seed: int) -> Run:
@@ -44,7 +44,7 @@ class CompressionJobs:
         )
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Compression:
-        """Return the request of a job; ``processes`` is ignored, since variants run one by one."""
+        """Return the request for a job; ``processes`` is ignored, since jobs run one by one."""
         shared = self.source.shared
         scoring = Scoring(shared.results, shared.robust, self.source.mode.timed)
         run = self.source.runs[seed].folder
@@ -66,7 +66,7 @@ class AfterTraining:
         return self.source.mode.is_reusable(record, current)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
-        """Train the source row, then compress its runs; a seed without a run fails."""
+        """Train the source row, then compress its runs; seeds without a run fail."""
         self.source.train(seeds)
         failures = {failure.seed: failure for failure in reversed(self.source.failures)}
         for seed in seeds:

@@ -1,4 +1,4 @@
-"""The model card, ``model.json``: its schema, reader and writer, without torch."""
+"""The model card, ``model.json``: schema, reading and writing, without torch."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MAX_CHANNELS = 16
 """Maximum number of input channels."""
 
 SMOOTH = 0.4
-"""Standard deviation, in pixels, of the smoothing of JPEG images that are hardly scaled down.
+"""Standard deviation, in pixels, of the smoothing of JPEG images that are hardly downscaled.
 
-The best of 0 to 0.5 over qualities from 30 to 90, for models that were not trained on JPEG images
-(``benchmarks/studies/predict_jpeg.py``, on training images).
+The best of the values 0 to 0.5 at JPEG qualities from 30 to 90, for models that were not trained on
+JPEG images (``benchmarks/studies/predict_jpeg.py``, on training images).
 """
 
 CARD_KEY = "oraclezoo.card"
-"""The metadata property of an ONNX file, or extra file of a ``.pt2``, with the card as JSON."""
+"""Metadata entry of an ONNX file, or extra file of a ``.pt2``, that holds the card as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True)
 class InputShape:
-    """Channels and size in pixels of the input, and the number of classes."""
+    """Number of input channels, image size in pixels, and number of classes."""
 
     in_chans: int
     num_classes: int
@@ -79,9 +79,9 @@ class InputShape:
 class Preprocessing:
     """Preprocessing of images and test-time augmentation.
 
-    ``mean`` and ``std`` are the mean and standard deviation of the training images' gray levels in
-    [0, 1]. ``shifts`` is in pixels. ``jpeg_smoothing`` is the standard deviation in pixels of the
-    smoothing of small JPEG images; None means ``SMOOTH``.
+    ``mean`` and ``std`` are the mean and standard deviation of the gray levels of the training
+    images, in [0, 1]. ``shifts`` is in pixels. ``jpeg_smoothing`` is the standard deviation, in
+    pixels, for smoothing small JPEG images; None means ``SMOOTH``.
     """
 
     mean: float
@@ -97,13 +97,13 @@ class Preprocessing:
 
     @property
     def smoothing(self) -> float:
-        """Standard deviation in pixels of the smoothing of small JPEG images."""
+        """Standard deviation, in pixels, for smoothing small JPEG images."""
         return SMOOTH if self.jpeg_smoothing is None else self.jpeg_smoothing
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The distribution that a component comes from."""
+    """The distribution that provides a component."""
 
     name: str
     distribution: str
@@ -114,8 +114,8 @@ class Source:
 class PluginSource:
     """Version and code of a plugin's distribution.
 
-    ``sha256`` covers the names and contents of its files. ``source`` is ``index``, ``url``,
-    ``local`` or ``editable``; it is not compared, because it does not affect the code.
+    ``sha256`` is computed from the names and contents of its files. ``source`` is ``index``,
+    ``url``, ``local`` or ``editable``; comparisons ignore it, because it does not affect the code.
     """
 
     version: str
@@ -124,7 +124,7 @@ class PluginSource:
 
     @property
     def text(self) -> str:
-        """Version and first digits of the code, for messages."""
+        """Version and first digits of the code's SHA-256, for messages."""
         return f"{self.version} (code {self.sha256[:8]})"
 
 
@@ -138,10 +138,10 @@ class RecipeId:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Training provenance of a model; ``refit`` is true if it was trained on validation images too.
+    """Training provenance of a model; ``refit`` is true if validation images were trained on too.
 
     ``components`` is keyed by kind, ``data_sha256`` by file of the training and validation splits,
-    and ``plugins`` by distribution other than oraclezoo.
+    and ``plugins`` by distribution (without oraclezoo).
     """
 
     oraclezoo: str
@@ -155,10 +155,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Temperature that divides logits before the softmax, and how it was fitted.
+    """Temperature that divides the logits before the softmax, and how it was fitted.
 
-    ``by_a_twin`` is true if it was fitted on a second model, trained without the validation images.
-    ``before`` and ``after`` hold ``loss`` and ``ece``; ``after`` is cross-validated with ``folds``.
+    ``by_a_twin`` is true if it was fitted on a second model that was trained without the validation
+    images. ``before`` and ``after`` hold ``loss`` and ``ece``; ``after`` is cross-validated with
+    ``folds`` folds.
     """
 
     temperature: float
@@ -195,7 +196,7 @@ class OnnxEntry:
 
 @dataclass(frozen=True, slots=True)
 class WeightsEntry:
-    """The file of a model's weights; cards of version 0.1 do not have it."""
+    """The file with a model's weights; cards of version 0.1 do not have this entry."""
 
     file: str
     sha256: str
@@ -208,7 +209,7 @@ class Card:
     ``glyphs`` holds the character of each class, or "". ``recipe``, ``plan`` and ``form`` are the
     JSON of :class:`oraclezoo.recipe.Recipe`, :class:`oraclezoo.compression.channels.plan.Plan` and
     :class:`oraclezoo.compression.torch_form.Form`. ``extra`` holds all other entries, such as the
-    licence of a bundled model.
+    license of a bundled model.
     """
 
     backbone: Backbone
@@ -277,8 +278,8 @@ class Card:
         card = cls.load(folder)
         if card.form is not None:
             raise ResultError(
-                f"{folder}: the model is {card.form.get('precision')} for PyTorch, without an ONNX "
-                f"file; use oraclezoo.load, or {export}"
+                f"{folder}: the model is quantized to {card.form.get('precision')} for PyTorch and "
+                f"has no ONNX file; use oraclezoo.load, or {export}"
             )
         if card.onnx is None:
             raise ResultError(f"{folder}: the model has no ONNX file; {export}")
@@ -289,13 +290,13 @@ class Card:
         return card
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of ``model.json``."""
+        """Return the contents of ``model.json``."""
         entries = {"schema": SCHEMA, **encode(self), **self.extra}
         entries.pop("extra", None)
         return entries
 
     def metadata(self) -> dict[str, Any]:
-        """Return the entries that are stored in an exported file."""
+        """Return the entries to store in an exported file."""
         entries = {
             **{key: value for key, value in self.to_json().items() if key in _EXPORTED},
             "backbone": self.backbone.name,
@@ -319,7 +320,7 @@ _EXPORTED = (
 
 
 def read_card(folder: str | Path) -> Card:
-    """Return the card of a model folder or of a run folder. Raises ResultError."""
+    """Return the card in a model folder or run folder. Raises ResultError."""
     path = Path(folder)
     run = path / "run.json"
     if current(path, CARD).is_file():
@@ -335,5 +336,5 @@ def read_card(folder: str | Path) -> Card:
 
 
 def as_text(card: Mapping[str, Any]) -> str:
-    """Return compact JSON, identical for equal content."""
+    """Return compact JSON, which is identical for equal content."""
     return json.dumps(card, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Reference statistics of a model's outputs, for the detection of drift while it is served."""
+"""Reference statistics of a model's outputs, for drift detection in a deployed model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Histograms of the signals of in-distribution images, without the images.
+    """Histograms of the signals on in-distribution images, without the images themselves.
 
-    ``counts`` holds the number of images in each bin, by signal. ``onnx_sha256`` is the digest of
-    the ONNX file that they describe. ``by_a_twin`` is true if a second model, trained without these
-    images, produced the probabilities.
+    ``counts`` holds the number of images in each bin, keyed by signal. ``onnx_sha256`` is the
+    digest of the ONNX file that the histograms describe. ``by_a_twin`` is true if a second model,
+    trained without these images, produced the probabilities.
     """
 
     version: int

@@ -34,7 +34,7 @@ class LatencyRow:
 
 @dataclass(frozen=True)
 class LatencySummary(LatencyRow):
-    """Latency in the fastest of several rounds, the median of each round, and the throughput."""
+    """Latency in the fastest of several rounds, median latency of each round, and throughput."""
 
     p50_ms_rounds: tuple[float, ...]
     images_per_s: float
@@ -44,10 +44,10 @@ class LatencySummary(LatencyRow):
 class Metrics:
     """Size, accuracy and latency of a model before or after a step.
 
-    ``accuracy`` is a fraction, ``loss`` the cross-entropy in nats, ``macs`` the
-    multiply-accumulates of one image. ``not_run`` gives the reason why a runtime could not run the
-    model. Memory is the peak in bytes for each runtime: resident memory of the process, and memory
-    of the device. ``compile_s`` is the compilation time for each runtime, in seconds.
+    ``accuracy`` is a fraction, ``loss`` the cross-entropy in nats, and ``macs`` the number of
+    multiply-accumulates per image. ``not_run`` states why a runtime could not run the model. Memory
+    is the peak in bytes for each runtime, both the resident memory of the process and the memory of
+    the device. ``compile_s`` is the compilation time for each runtime, in seconds.
     """
 
     form: str
@@ -67,10 +67,11 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Change:
-    """Change of accuracy, paired over images, as fractions.
+    """Change in accuracy, paired over images, as fractions.
 
-    ``ci95`` is the two-sided 95% confidence interval, ``loss_limit95`` the one-sided 95% limit of
-    the loss; ``lost`` and ``gained`` count predictions that became wrong and right.
+    ``ci95`` is the two-sided 95% confidence interval, ``loss_limit95`` the one-sided 95% upper
+    confidence limit of the drop in accuracy; ``lost`` and ``gained`` count predictions that became
+    wrong or right.
     """
 
     difference: float
@@ -83,11 +84,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Parity:
-    """Agreement of the probabilities before and after.
+    """Agreement between the probabilities before and after a step.
 
     ``agreement`` is the fraction of images with the same top class. Of the ``disagreeing`` images,
-    ``ties`` had two classes of nearly equal probability before. ``largest_difference`` and
-    ``mean_difference`` are over all probabilities.
+    ``ties`` had two classes of nearly equal probability before the step. ``largest_difference`` and
+    ``mean_difference`` are computed over all probabilities.
     """
 
     agreement: float
@@ -117,7 +118,7 @@ class Speedup:
 
 @dataclass(frozen=True)
 class Ratios:
-    """Ratio of each figure before to that after; None if one of them is zero."""
+    """Ratio of each figure before a step to that after it; None if one of the two is zero."""
 
     parameters: float | None
     macs: float | None
@@ -132,7 +133,7 @@ class Ratios:
 
 @dataclass(frozen=True)
 class GateEntry:
-    """Accuracy limits that a step had to meet, in percentage points."""
+    """Accuracy limits that a step was required to meet, in percentage points."""
 
     max_drop: float | None
     max_limit: float | None
@@ -140,10 +141,10 @@ class GateEntry:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Effect of a step on a model, measured before and after on the same images.
+    """Effect of a step on a model, measured before and after the step on the same images.
 
     ``options`` is the JSON of the step's options and findings. ``learned`` is true if the model was
-    trained on these images, ``synthetic`` if they show generated characters.
+    trained on these images, ``synthetic`` if the images are synthetic.
     """
 
     step: str
@@ -175,20 +176,20 @@ class Receipt:
 
     @classmethod
     def from_json(cls, document: object) -> Self:
-        """Parse an entry of ``receipts`` in a card. Raises KeyError, TypeError or ValueError."""
+        """Parse an item of ``receipts`` in a card. Raises KeyError, TypeError or ValueError."""
         return decode(cls, document)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry of ``receipts`` in a card."""
+        """Return the item of ``receipts`` in a card."""
         return {**encode(self)}
 
     def with_notes(self, *, first: tuple[str, ...] = (), last: tuple[str, ...] = ()) -> Receipt:
-        """Return a copy with notes added before and after the present ones."""
+        """Return a copy with notes added before and after the existing notes."""
         return dataclasses.replace(self, notes=(*first, *self.notes, *last))
 
 
 def setting_text(batch_size: int, threads: int) -> str:
-    """Describe a latency setting in words.
+    """Describe the setting of a latency measurement in words.
 
     >>> setting_text(1, 1)
     'batch 1, 1 thread'

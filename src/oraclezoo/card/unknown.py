@@ -1,4 +1,4 @@
-"""The card's entry of a detector of unknown characters."""
+"""Card entry for a detector of unknown characters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Detector of pictures that show none of the model's characters, and how it was fitted.
+    """Detector for pictures that show none of the model's characters, and how it was fitted.
 
     A picture is unknown if its score, in [0, 1], is at least ``threshold``. ``kept`` holds the
-    fraction of known pictures below it, by kind (``real``, and ``drawings`` if the model reads
-    Oracle-MNIST's characters), ``images`` the number of pictures of each kind, and ``fitted_on``
-    the number of known and foreign pictures for training. ``fonts`` says whether installed fonts
-    had Chinese characters. ``file`` has the weights.
+    fraction of known pictures with a lower score, keyed by kind of picture (``real``, and
+    ``drawings`` if the model reads the characters of Oracle-MNIST). ``images`` holds the number of
+    pictures of each kind, and ``fitted_on`` the number of known and foreign training pictures.
+    ``fonts`` says whether installed fonts had Chinese characters. ``file`` describes the weights.
     """
 
     threshold: float

@@ -1,1 +1,1 @@
-"""Figures from arrays, as SVG and PNG. Needs matplotlib (extra ``[plots]``)."""
+"""Plot figures from arrays, as SVG and PNG. Requires matplotlib (extra ``[plots]``)."""

@@ -13,11 +13,11 @@ from oraclezoo.plots.records import Scored
 from oraclezoo.plots.style import FAINT, VALIDATION, Letters, head, save
 
 NUMBERED = 30
-"""Maximum number of classes with counts in the cells of the confusion matrix."""
+"""Maximum number of classes for which the cells of the confusion matrix show counts."""
 
 
 def confusion(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """Write the row-normalized confusion matrix: rows are true classes, columns predictions."""
+    """Plot the row-normalized confusion matrix: rows are true classes, columns are predictions."""
     labels = sorted({*scored.present, *map(int, scored.predicted)})
     counts = np.zeros((len(scored.classes), len(scored.classes)), np.int64)
     np.add.at(counts, (scored.labels, scored.predicted), 1)
@@ -55,12 +55,12 @@ def per_class(
     folder: Path,
     name: str,
 ) -> list[Path]:
-    """Write recall, with its 95% interval, and precision of each class, lowest recall first.
+    """Plot the recall, with its 95% interval, and the precision of each class, by ascending recall.
 
     Args:
         scored: Predictions on a split.
-        intervals: 95% interval of the recall of each present class, in [0, 1].
-        letters: The fonts for class names.
+        intervals: 95% confidence interval of the recall of each class in the split, in [0, 1].
+        letters: Fonts for the class names.
         folder: Output folder.
         name: File name without extension.
 
@@ -114,7 +114,7 @@ def per_class(
 
 
 def _precision(scored: Scored, label: int) -> float:
-    """Return the precision of a class in percent; NaN if it is never predicted."""
+    """Return the precision of a class in percent; NaN if the class is never predicted."""
     assigned: npt.NDArray[np.bool_] = scored.predicted == label
     if not assigned.any():
         return float("nan")

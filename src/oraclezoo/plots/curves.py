@@ -1,4 +1,4 @@
-"""Training curves: loss, accuracy and learning rate over epochs."""
+"""Training curves: loss, accuracy and learning rate per epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.plots.style import TRAIN, VALIDATION, head, save
 
 
 def curves(course: Course, folder: Path) -> list[Path]:
-    """Write ``curves.svg`` and ``curves.png``: three panels with a common epoch axis."""
+    """Plot ``curves.svg`` and ``curves.png``: three panels with a common epoch axis."""
     rows = course.epochs
     epochs = [row.epoch for row in rows]
     validated = [row for row in rows if row.validation_loss is not None]

@@ -1,4 +1,4 @@
-"""t-SNE plot of a model's embeddings (inputs of its last layer)."""
+"""t-SNE plot of a model's embeddings, which are the inputs of its last layer."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from oraclezoo.plots.records import Scored
 from oraclezoo.plots.style import Letters, head, save
 
 MOST = 5000
-"""Maximum number of images; t-SNE takes minutes for more."""
+"""Maximum number of images; t-SNE takes minutes for larger numbers."""
 
 COMPONENTS, PERPLEXITY = 50, 30.0
 LISTED, LABELED = 20, 60
-"""Maximum number of classes in the legend, and labeled in the plot."""
+"""Maximum number of classes for a legend and for labels in the plot."""
 
 
 def lay_out(
     embeddings: npt.NDArray[np.floating[Any]],
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Return a t-SNE layout (van der Maaten and Hinton 2008) and its perplexity.
+    """Return a t-SNE layout (van der Maaten and Hinton 2008) and the perplexity used.
 
-    Uses scikit-learn on the first 50 principal components, initialized with the first two.
-    Deterministic on one machine.
+    Runs scikit-learn's t-SNE on the first 50 principal components, initialized with the first two.
+    The layout is deterministic on a given machine.
 
     Args:
-        embeddings: Float ``(N, D)``.
+        embeddings: Float array ``(N, D)``.
 
     Returns:
-        Float64 ``(N, 2)``, and the perplexity.
+        Float64 array ``(N, 2)``, and the perplexity.
 
     Raises:
         OracleZooError: scikit-learn is not installed.
@@ -62,9 +62,9 @@ def lay_out(
 
 
 def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """Write a t-SNE plot colored by class, with crosses on misclassified images.
+    """Plot a t-SNE layout colored by class, with crosses on misclassified images.
 
-    Writes no file for fewer than eight images.
+    Writes no file if there are fewer than eight images.
     """
     sample_indices = _sample(scored.labels)
     if len(sample_indices) < 8:
@@ -114,7 +114,7 @@ def embedding(scored: Scored, letters: Letters, folder: Path, name: str) -> list
 
 
 def _sample(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the indices of all images, or of ``MOST`` evenly spaced ones."""
+    """Return the indices of all images, or of ``MOST`` evenly spaced images."""
     if len(labels) <= MOST:
         return np.arange(len(labels))
     return np.linspace(0, len(labels) - 1, MOST).round().astype(np.int64)

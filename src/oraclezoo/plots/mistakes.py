@@ -14,7 +14,7 @@ MOST, COLUMNS = 40, 8
 
 
 def mistakes(scored: Scored, letters: Letters, folder: Path, name: str) -> list[Path]:
-    """Write up to 40 misclassified images with true class, prediction and confidence."""
+    """Plot up to 40 misclassified images with true class, prediction and confidence."""
     predicted = scored.predicted
     confidence = scored.probabilities[np.arange(len(predicted)), predicted].astype(np.float64)
     wrong = np.flatnonzero(predicted != scored.labels)

@@ -1,4 +1,4 @@
-"""Accuracy and cost of the candidates of a compression search."""
+"""Plot accuracy against cost for the candidates of a compression search."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ FLOAT = "#d97b0f"
 
 @dataclass(frozen=True)
 class Spot:
-    """A candidate: accuracy with its 95% interval in percent, and how to mark it.
+    """A candidate: its accuracy with 95% confidence interval, in percent, and how to mark it.
 
-    ``within`` is true if it satisfies all bounds, ``chosen`` if it was selected.
+    ``within`` is true if the candidate satisfies all limits, ``chosen`` if it was selected.
     """
 
     label: str
@@ -36,10 +36,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Panel:
-    """Costs of the spots in percent of the original's, in the same order, and the Pareto front.
+    """One cost of each spot, in percent of the original's and in the same order, with its front.
 
     ``bound`` is the requested maximum, if any; ``spread`` holds the lowest and highest of several
-    measurements per spot, if there are several.
+    measurements for each spot, or is empty.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Field:
-    """All candidates, the original first; ``gate`` is the required accuracy in percent."""
+    """All candidates, the original first; ``gate`` is the minimum accuracy in percent."""
 
     title: str
     subtitle: str
@@ -61,7 +61,7 @@ class Field:
 
 
 def pareto(field: Field, folder: Path) -> list[Path]:
-    """Write ``pareto.svg`` and ``.png``: accuracy against each cost, with fronts and bounds."""
+    """Plot ``pareto.svg`` and ``pareto.png``: accuracy against costs, with fronts and limits."""
     figure = Figure(figsize=(0.8 + 6.4 * len(field.panels), 5.4))
     row = figure.subplots(1, len(field.panels), squeeze=False, sharey=True)[0]
     for axes, panel in zip(row, field.panels, strict=True):
@@ -108,7 +108,7 @@ def _color(spot: Spot) -> str:
 
 
 def _legend(field: Field) -> list[Line2D]:
-    """Return legend entries for the elements that are present."""
+    """Return legend entries for the elements that are present in the figure."""
 
     def mark(marker: str, color: str, name: str, face: str | None = None) -> Line2D:
         return Line2D([], [], ls="", marker=marker, color=color, mfc=face or color, label=name)

@@ -1,4 +1,4 @@
-"""Input records of the figures."""
+"""Input data of the figures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from oraclezoo.contracts import Images
 class Scored:
     """Predictions and embeddings of a model on a split.
 
-    ``classes`` and ``glyphs`` are the names and characters of the ``C`` classes; ``labels`` int64
-    ``(N,)``, ``probabilities`` float ``(N, C)``, ``images`` uint8 ``(N, H, W)``, ``embeddings``
-    float ``(N, D)`` with ``embedded`` as their description.
+    ``classes`` and ``glyphs`` are the names and characters of the ``C`` classes. The arrays are
+    ``labels`` int64 ``(N,)``, ``probabilities`` float ``(N, C)``, ``images`` uint8 ``(N, H, W)``
+    and ``embeddings`` float ``(N, D)``; ``embedded`` describes the embeddings.
     """
 
     title: str
@@ -38,16 +38,16 @@ class Scored:
 
     @property
     def present(self) -> list[int]:
-        """The classes with at least one image in the split."""
+        """The classes that have at least one image in the split."""
         return [int(label) for label in np.unique(self.labels)]
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """Metrics after an epoch (from 1).
+    """Metrics after an epoch; epochs are counted from 1.
 
-    Losses are in nats, ``validation_accuracy`` in [0, 1]; the validation metrics are None if not
-    measured.
+    Losses are in nats, and ``validation_accuracy`` is in [0, 1]; the validation metrics are None if
+    they were not measured.
     """
 
     epoch: int
@@ -59,7 +59,7 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Course:
-    """Training curves; ``smoothing`` and ``augmented`` qualify the label of the training loss."""
+    """Training curves; ``smoothing`` and ``augmented`` affect the label of the training loss."""
 
     title: str
     subtitle: str

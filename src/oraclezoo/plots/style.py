@@ -26,7 +26,7 @@ SYSTEM_FONTS = (
     "Noto Sans CJK JP",
     "Hiragino Sans",
 )
-"""Fallback fonts, in order, for characters missing from the bundled fonts."""
+"""Fallback fonts, in order of preference, for characters that the bundled fonts lack."""
 
 RIGHT, WRONG, FAINT = "#1b7837", "#c1272d", "#777777"
 TRAIN, VALIDATION = "#7a7a7a", "#1f5fa8"
@@ -37,7 +37,7 @@ class Letters:
 
     Args:
         label_font: Path of the label font.
-        texts: The texts to draw; system fonts are added for characters the first two lack.
+        texts: Texts to draw; system fonts are added for characters that the first two fonts lack.
 
     Attributes:
         families: Names of the fonts, for matplotlib's ``font.family``.
@@ -62,20 +62,20 @@ class Letters:
                     self._known |= characters
 
     def show(self, text: str) -> str:
-        """Return ``text``, with U+XXXX in place of each character that no font has."""
+        """Return ``text`` with U+XXXX in place of each character that is missing from all fonts."""
         return "".join(c if c in self._known else f"U+{ord(c):04X}" for c in text)
 
     def label(self, name: str, glyph: str) -> str:
-        """Return a class's character and name, or the name alone if they are equal."""
+        """Return a class's character and name, or only its name if they are equal."""
         return self.show(name if glyph in ("", name) else f"{glyph} {name}")
 
 
 @contextmanager
 def drawing(letters: Letters) -> Iterator[None]:
-    """Apply matplotlib settings within the block."""
+    """Context manager that applies the matplotlib settings of the figures."""
     import matplotlib
 
-    settings: Any = {  # matplotlib types the keys as literals
+    settings: Any = {  # matplotlib's type stubs expect literal keys
         "font.family": letters.families,
         "font.size": 10,
         "text.parse_math": False,  # class names are not formulas
@@ -88,7 +88,7 @@ def drawing(letters: Letters) -> Iterator[None]:
         "grid.color": "#dddddd",
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
-        "svg.fonttype": "path",  # outlines render the same without these fonts
+        "svg.fonttype": "path",  # outlines look the same where these fonts are not installed
         "svg.hashsalt": "oraclezoo",
     }
     with matplotlib.rc_context(settings):

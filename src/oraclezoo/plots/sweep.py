@@ -1,4 +1,4 @@
-"""Figures of a sweep: hyperparameter importance and slices."""
+"""Figures of a sweep: hyperparameter importance and slice plots."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ COLUMNS = 3
 class Trials:
     """Finished trials of a sweep.
 
-    ``points`` holds the trials' values of each key, ``values`` their objective, named
-    ``value_name``. Keys in ``log`` have a logarithmic axis, those in ``choices`` a categorical one.
-    ``best`` is the index of the best trial.
+    ``points`` holds the values of each key over the trials, and ``values`` the objective, whose
+    name is ``value_name``. Keys in ``log`` have a logarithmic axis, keys in ``choices`` a
+    categorical axis. ``best`` is the index of the best trial.
     """
 
     title: str
@@ -38,16 +38,16 @@ class Trials:
 def importance(
     trials: Trials, shares: Mapping[str, float], method: str, folder: Path
 ) -> list[Path]:
-    """Write ``importance.svg`` and ``.png``: a bar per key.
+    """Plot ``importance.svg`` and ``importance.png``: one bar per key.
 
     Args:
-        trials: The trials.
+        trials: Finished trials of the sweep.
         shares: Importance of each key in [0, 1], in descending order.
         method: Description of the importance measure.
         folder: Output folder.
 
     Returns:
-        The paths of the two files.
+        The paths of the SVG and PNG files.
     """
     figure = Figure(figsize=(7.2, 1.6 + 0.4 * len(shares)))
     axes = figure.subplots()
@@ -65,7 +65,7 @@ def importance(
 
 
 def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
-    """Write ``slices.svg`` and ``.png``: the objective against each key, one panel per key."""
+    """Plot ``slices.svg`` and ``slices.png``: the objective against each key, one panel per key."""
     columns = min(COLUMNS, len(order))
     rows = -(-len(order) // columns)
     figure = Figure(figsize=(max(4.6, 3.6 * columns), 2.9 * rows + 0.9))
@@ -98,7 +98,7 @@ def slices(trials: Trials, order: Sequence[str], folder: Path) -> list[Path]:
 
 
 def words(values: Sequence[Any]) -> list[str]:
-    """Return values as text in a recipe's notation."""
+    """Return values as strings in recipe syntax."""
     return [_word(value) for value in values]
 
 

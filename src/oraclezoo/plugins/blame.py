@@ -1,4 +1,4 @@
-"""Attribution of errors to plugins, by the files in the traceback."""
+"""Attribute errors to plugins, based on the files in the traceback."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from oraclezoo.plugins.registry import Registry
 
 @contextmanager
 def blaming(registry: Registry) -> Iterator[None]:
-    """Convert any exception of plugin code in the block, even SystemExit, to a PluginError.
+    """Convert any exception raised by plugin code in the block, even SystemExit, to a PluginError.
 
-    oraclezoo's own errors, Ctrl-C, memory errors, and exceptions from other code pass unchanged.
+    Errors of oraclezoo, Ctrl-C, memory errors and exceptions raised by other code pass unchanged.
     """
     try:
         yield
@@ -27,9 +27,9 @@ def blaming(registry: Registry) -> Iterator[None]:
 
 
 def blamed(error: BaseException, registry: Registry) -> PluginError | None:
-    """Return the error that names the plugin whose code raised ``error``, or None.
+    """Return a PluginError that names the plugin whose code raised ``error``, or None.
 
-    The plugin is the one with the innermost frame of the traceback.
+    The plugin is the one whose code has the innermost frame in the traceback.
     """
     if isinstance(error, (OracleZooError, MemoryError)):
         return None

@@ -1,4 +1,4 @@
-"""Calls into a plugin's code: errors name the plugin, and process-wide settings are preserved."""
+"""Call plugin code: errors name the plugin, and process-wide settings are preserved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _COLLECTED: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 @contextmanager
 def collected() -> Iterator[list[str]]:
-    """Collect what components change in the process, instead of warning of it."""
+    """Collect the process-wide changes that components make, instead of warning about them."""
     texts: list[str] = []
     token = _COLLECTED.set(texts)
     try:
@@ -26,13 +26,13 @@ def collected() -> Iterator[list[str]]:
 def foreign(
     component: str, action: str, *, guarded: bool, randomness: bool = True
 ) -> Iterator[None]:
-    """Run a component's own code.
+    """Context manager for calls into the code of a component.
 
     Args:
-        component: The component's name, distribution and version, for messages.
-        action: ``"imported"`` or ``"built"``.
+        component: Name, distribution and version of the component, for messages.
+        action: What is being done to the component, for messages: ``"imported"`` or ``"built"``.
         guarded: Whether to restore process-wide settings afterwards, with a warning.
-        randomness: Whether these settings include random states.
+        randomness: Whether the settings to restore include random states.
 
     Raises:
         PluginError: The code raised an exception, even SystemExit. Ctrl-C, memory errors and errors
@@ -72,6 +72,6 @@ def foreign(
 
 def warn(text: str) -> None:
     """Log a warning about a plugin."""
-    import logging  # slow, and rarely needed
+    import logging  # slow to import, and rarely needed
 
     logging.getLogger("oraclezoo.plugins").warning(text)

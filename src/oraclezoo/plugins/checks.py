@@ -1,4 +1,4 @@
-"""Validation of plugins. A failed check raises RefusedError with a reason and a fix."""
+"""Validate plugins. A failed check raises RefusedError with a reason and a fix."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oraclezoo.specs import (
 )
 
 HOOKS: dict[str, Kind] = {f"oraclezoo_{kind}s": kind for kind in KINDS}
-"""Kind of spec that each hook returns."""
+"""Kind of the specs that each hook returns."""
 
 CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "backbone": ((), ("in_chans", "num_classes", "image_size")),
@@ -32,7 +32,7 @@ CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tracker": ((), ("run_name", "folder", "config")),
     "model": ((), ("progress",)),
 }
-"""Arguments of every factory of a kind besides options: positional, then keyword."""
+"""Arguments of the factories of each kind, except options: positional, then keyword."""
 
 FACTS: dict[Kind, dict[str, type]] = {
     "backbone": {"data_init": bool, "prunable": bool, "not_prunable_because": str},
@@ -55,13 +55,13 @@ FACTS: dict[Kind, dict[str, type]] = {
     "tracker": {"needs": str},
     "model": {"shipped": bool, "url": str, "sha256": str, "size_bytes": int},
 }
-"""Metadata of each kind and their types; None is allowed for each."""
+"""Metadata keys of each kind and their types; None is always allowed."""
 
 Key = tuple[Kind, str]
 """(kind, name), unique within a distribution."""
 
 Taken = Mapping[tuple[str, Kind, str], str]
-"""Plugin that provides (distribution, kind, name)."""
+"""The plugin that provides each (distribution, kind, name)."""
 
 _PREFIX = "oraclezoo_"
 _API = "oraclezoo_plugin_api"
@@ -78,7 +78,7 @@ _OPERATORS: dict[str, Callable[[int, int], bool]] = {
 
 
 class RefusedError(Exception):
-    """Contract violation of a plugin, with a reason and a fix."""
+    """A plugin violates the contract; the error has a reason and a fix."""
 
     def __init__(self, reason: str, fix: str) -> None:
         super().__init__(reason)
@@ -86,7 +86,7 @@ class RefusedError(Exception):
 
 
 class Manager(pluggy.PluginManager):
-    """Plugin manager that skips dunder names, which are most of a module's names."""
+    """Plugin manager that ignores dunder names, which are most of a module's names."""
 
     def parse_hookimpl_opts(self, plugin: Any, name: str) -> pluggy.HookimplOpts | None:
         """Return the hook options of attribute ``name``, or None if it is not a hook."""
@@ -94,7 +94,7 @@ class Manager(pluggy.PluginManager):
 
 
 def check_api(plugin: Any) -> None:
-    """Raise RefusedError if the plugin does not support this plugin API version."""
+    """Raise RefusedError if the plugin does not support this version of the plugin API."""
     declared = getattr(plugin, _API, None)
     if declared is None:
         return
@@ -112,7 +112,7 @@ def check_api(plugin: Any) -> None:
 
 
 def check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
-    """Raise RefusedError for names that look like hooks but are not; pluggy ignores them."""
+    """Raise RefusedError for names that look like hooks but are not, which pluggy ignores."""
     for name in dir(plugin):
         options = manager.parse_hookimpl_opts(plugin, name)
         hook = (options and options.get("specname")) or name
@@ -152,7 +152,7 @@ def register(manager: pluggy.PluginManager, plugin: Any, name: str) -> None:
 
 
 def offered(manager: pluggy.PluginManager, plugin: Any) -> Iterator[Spec]:
-    """Yield the specs that a plugin's hooks return. Raises RefusedError for a wrong kind."""
+    """Yield the specs that a plugin's hooks return. Raises RefusedError for specs of wrong kind."""
     for hook, kind in HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             if implementation.plugin is not plugin:
@@ -195,7 +195,7 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
         raise RefusedError(
             f"{subject}: names that begin with 'timm/' are those of timm's own models", "rename it"
         )
-    # a recipe stores the component's name beside its options
+    # a recipe stores a component's name alongside its options
     reserved = ("name", *sum(CONTRACT[spec.kind], ()), *spec.fixed)
     for option in spec.options:
         if option.name in reserved or not str(option.name).isidentifier():
@@ -222,7 +222,7 @@ def check_spec(spec: Spec, distribution: str, before: Collection[Key], taken: Ta
 
 
 def unknown_facts(specs: Iterable[Spec]) -> Iterator[tuple[str, str]]:
-    """Yield a warning and a fix for each metadata key that this oraclezoo does not know."""
+    """Yield a warning and a fix for each metadata key that this version of oraclezoo lacks."""
     for spec in specs:
         for name in spec.facts:
             if name not in FACTS[spec.kind]:
@@ -234,7 +234,7 @@ def unknown_facts(specs: Iterable[Spec]) -> Iterator[tuple[str, str]]:
 
 
 def _check_pin(spec: Spec) -> None:
-    """Raise RefusedError for a model without a pinned digest; unverified models never load."""
+    """Raise RefusedError for a model without a digest; unverified models are never loaded."""
     if spec.target == SHIPPED_MODEL or (
         spec.target == FETCHED_MODEL
         and re.fullmatch("[0-9a-f]{64}", str(spec.fixed.get("sha256")))

@@ -1,8 +1,8 @@
-"""The code of a plugin: SHA-256 of its distribution's files, recorded with every measurement.
+"""SHA-256 of the files of a plugin's distribution, recorded with every measurement.
 
-An installed wheel lists its files in ``RECORD``. An editable install lists only a path; the source
-files of the modules that its entry points and specs name are used instead. Both give the same
-digest for the same files. Compiled caches are ignored.
+An installed wheel lists its files in ``RECORD``. An editable install lists only a path; in that
+case, the source files of the modules named by its entry points and specs are used. The digest is
+the same in both cases if the files are the same. Compiled caches are ignored.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _CACHES = (".pyc", ".pyo")
 _SHARED = {"site-packages", "dist-packages"}
 _LIBRARY = ("stdlib", "platstdlib")
 _seen: dict[str, str] = {}
-"""Digest of each distribution when this process first requested it."""
+"""Digest of each distribution, computed when this process first requested it."""
 
 
 def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
-    """Return version and code of an installed distribution.
+    """Return the version and code of an installed distribution.
 
     Args:
-        distribution: Its name.
+        distribution: Name of the distribution.
         modules: Modules named by its entry points and specs, for installs without ``RECORD``.
 
     Raises:
-        PluginError: It is not installed, a file cannot be read, or its files have changed since
-            this process first called this function.
+        PluginError: The distribution is not installed, a file cannot be read, or its files have
+            changed since this process first called this function.
     """
-    from importlib import metadata  # slow, and only needed for plugins
+    from importlib import metadata  # slow to import, and only needed for plugins
 
     try:
         installed = metadata.distribution(distribution)
@@ -58,7 +58,7 @@ def code_of(distribution: str, modules: Iterable[str]) -> PluginSource:
         ) from error
     sha256 = digest.hexdigest()
     first = _seen.setdefault(distribution, sha256)
-    if first != sha256:  # the process may still run the old code
+    if first != sha256:  # the process may still be running the old code
         raise PluginError(
             f"the code of plugin {distribution} changed while it was in use ({first[:8]} -> "
             f"{sha256[:8]}); start again, so that all of it runs the same code"
@@ -78,7 +78,7 @@ def paths_of(distribution: str, modules: Iterable[str]) -> frozenset[str]:
 
 
 def _files(installed: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
-    """Return name and path of each file, sorted; names are relative to the import path."""
+    """Return the path of each file relative to the import path, and its absolute path, sorted."""
     files: dict[str, Path] = {}
     if _source(installed) != "editable":
         for path in installed.files or ():
@@ -93,13 +93,13 @@ def _files(installed: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
 
 
 def _counts(path: PurePath) -> bool:
-    """Return whether a file is code, and not a compiled cache or a hidden file."""
+    """Return whether a file is code, rather than a compiled cache or a hidden file."""
     hidden = any(part.startswith(".") for part in path.parts)
     return not hidden and path.suffix not in _CACHES and "__pycache__" not in path.parts
 
 
 def _sources(module: str, installed: Any) -> dict[str, Path]:
-    """Return the files of a top-level module, if it belongs to the distribution."""
+    """Return the files of a top-level module, if the module belongs to the distribution."""
     from importlib.util import find_spec
 
     try:
@@ -122,8 +122,8 @@ def _sources(module: str, installed: Any) -> dict[str, Path]:
 def _belongs(parent: Path, installed: Any) -> bool:
     """Return whether a module in ``parent`` belongs to the distribution.
 
-    A checkout has its own folder; modules in ``site-packages`` or the standard library belong to
-    other distributions. A distribution without ``RECORD`` lies beside its metadata.
+    A source checkout has its own folder; modules in ``site-packages`` or the standard library
+    belong to other distributions. A distribution without ``RECORD`` is located beside its metadata.
     """
     if _source(installed) != "editable":
         return parent.resolve() == Path(installed.locate_file("")).resolve()
@@ -131,9 +131,9 @@ def _belongs(parent: Path, installed: Any) -> bool:
 
 
 def _source(installed: Any) -> str:
-    """Return the origin of a distribution: see :class:`oraclezoo.card.PluginSource`.
+    """Return the origin of a distribution (see :class:`oraclezoo.card.PluginSource`).
 
-    A distribution from an index has no ``direct_url.json`` (PEP 610).
+    A distribution installed from an index has no ``direct_url.json`` (PEP 610).
     """
     try:
         direct = json.loads(installed.read_text("direct_url.json") or "null")
@@ -145,6 +145,6 @@ def _source(installed: Any) -> str:
             return "editable"
         return "local" if str(direct.get("url")).startswith("file:") else "url"
     outside = not _SHARED & {*Path(installed.locate_file("")).parts}
-    if outside and installed.read_text("SOURCES.txt") is not None:  # setup.py develop
+    if outside and installed.read_text("SOURCES.txt") is not None:  # from setup.py develop
         return "editable"
     return "index" if installed.read_text("INSTALLER") else "local"

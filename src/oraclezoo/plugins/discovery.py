@@ -1,8 +1,8 @@
-"""Discovery of entry points in group ``oraclezoo`` on ``sys.path``.
+"""Discover entry points of the group ``oraclezoo`` on ``sys.path``.
 
-Reads the same files as ``importlib.metadata``, whose import alone takes longer than ``oraclezoo
-list`` is allowed to run. Unlike ``importlib.metadata.EntryPoint``, keeps the distribution and
-malformed lines, so that the host can report both.
+Reads the same files as ``importlib.metadata``, but importing that module alone would exceed the
+time budget of ``oraclezoo list``. Unlike ``importlib.metadata.EntryPoint``, this module keeps the
+distribution and malformed lines, so that the host can report them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FOLDER = re.compile(r"(?P<name>[A-Za-z0-9][\w.]*)(-(?P<version>[^-]+))?.*\.(dis
 class EntryPoint:
     """One line of a distribution's ``entry_points.txt``.
 
-    ``distribution`` is the normalized name (PEP 503), ``value`` the text after the equals sign.
+    ``distribution`` is the normalized name (see :func:`normalize`), ``value`` the text after "=".
     """
 
     distribution: str
@@ -39,7 +39,7 @@ class EntryPoint:
         return _VALUE.fullmatch(self.value) is not None
 
     def load(self) -> Any:
-        """Import the object of ``value``. Errors of the import propagate."""
+        """Import the object that ``value`` names. Import errors propagate."""
         match = _VALUE.fullmatch(self.value)
         assert match is not None, self.value
         target: Any = importlib.import_module(match["module"])
@@ -49,15 +49,15 @@ class EntryPoint:
 
 
 def normalize(name: str) -> str:
-    """Normalize a distribution name by PEP 503: ``Oracle_Zoo.X`` -> ``oracle-zoo-x``."""
+    """Normalize a distribution name (PEP 503), e.g. ``Oracle_Zoo.X`` to ``oracle-zoo-x``."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
-    """Return the entry points below ``paths`` (default ``sys.path``), sorted by distribution.
+    """Return the entry points found on ``paths`` (default ``sys.path``), sorted by distribution.
 
     If a distribution is found twice, e.g. installed and as an editable checkout, only the first one
-    on the path counts: Python imports that one.
+    on the path counts, because Python imports that one.
     """
     points: list[EntryPoint] = []
     seen: set[str] = set()
@@ -67,7 +67,7 @@ def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
             if distribution in seen:
                 continue
             header = "METADATA" if folder.endswith(".dist-info") else "PKG-INFO"
-            if not os.access(f"{folder}/{header}", os.R_OK):  # left behind by an uninstallation
+            if not os.access(f"{folder}/{header}", os.R_OK):  # left by an uninstalled package
                 continue
             seen.add(distribution)
             text = _read(f"{folder}/entry_points.txt")
@@ -78,11 +78,11 @@ def entry_points(paths: Iterable[str] | None = None) -> list[EntryPoint]:
 
 
 def _metadata_folders(path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield each metadata folder in ``path`` with its name and version."""
+    """Yield each metadata folder in ``path``, with the distribution's name and version."""
     try:
         with os.scandir(path) as entries:
             names = sorted(entry.name for entry in entries if entry.name.endswith("-info"))
-    except OSError:  # missing, a zip file, or not readable
+    except OSError:  # missing, not a folder, or not readable
         return
     for name in names:
         match = _FOLDER.fullmatch(name)
@@ -91,7 +91,7 @@ def _metadata_folders(path: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield name and value of each line in our section; the value is "" without an equals sign."""
+    """Yield the name and value of each line in our section; without "=", the value is ""."""
     section = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):

@@ -1,8 +1,8 @@
 """Plugin host: loads each plugin in isolation and records its status.
 
 The built-in components come from an ordinary plugin. A plugin that violates the contract is
-quarantined with a reason and a fix; everything else keeps working. Names that begin with
-``oraclezoo_`` are reserved in a plugin's module: the hooks (:mod:`oraclezoo.hookspecs`) and
+quarantined with a reason and a fix; all other plugins keep working. Names in a plugin's module that
+begin with ``oraclezoo_`` are reserved: for the hooks (:mod:`oraclezoo.hookspecs`) and for
 ``oraclezoo_plugin_api``, the supported versions of the plugin API, e.g. ``">=1,<3"`` or ``"1"``.
 """
 
@@ -42,7 +42,7 @@ from oraclezoo.specs import Kind, Spec
 BUILTIN = EntryPoint("oraclezoo", __version__, "builtin", "oraclezoo.zoo.builtin")
 DISABLE_VARIABLE = "ORACLEZOO_DISABLE_PLUGINS"
 SLOW_LOAD_S = 0.5
-"""Load time above which a plugin gets a warning: every command that resolves names waits for it.
+"""Load time above which a plugin gets a warning: every command that resolves names must wait.
 """
 _HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL")
 
@@ -51,9 +51,9 @@ _HEAVY = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "PIL")
 class Plugin:
     """One entry point: its origin, status and components.
 
-    ``reason``, ``fix`` and ``traceback`` are empty unless it is quarantined or disabled. The
-    ``specs`` of a quarantined plugin are those seen before it failed; they cannot be built.
-    ``notes`` are pairs (warning, fix) about a working plugin.
+    ``reason``, ``fix`` and ``traceback`` are empty unless the plugin is quarantined or disabled.
+    The ``specs`` of a quarantined plugin are those registered before it failed; they cannot be
+    built. ``notes`` holds (warning, fix) pairs about a working plugin.
     """
 
     distribution: str
@@ -69,13 +69,13 @@ class Plugin:
 
     @property
     def name(self) -> str:
-        """``distribution:entry point``, unique in an installation."""
+        """``distribution:entry point``, which is unique in an installation."""
         return f"{self.distribution}:{self.entry_point}"
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """All plugins of an installation: the built-ins first, the others sorted by name."""
+    """All plugins of an installation: the built-in plugin first, the others sorted by name."""
 
     manager: pluggy.PluginManager
     plugins: tuple[Plugin, ...]
@@ -92,15 +92,16 @@ def build_host(
     """Find and load all plugins.
 
     Args:
-        strict: Raise an error if a plugin is quarantined.
-        disable: Comma-separated plugins to skip: distributions, ``distribution:entry``, or
-            ``all``. Default: ``ORACLEZOO_DISABLE_PLUGINS``.
+        strict: Whether to raise an error if a plugin is quarantined.
+        disable: Comma-separated names of plugins to skip: distributions, ``distribution:entry``, or
+            ``all``. Default: the value of ``ORACLEZOO_DISABLE_PLUGINS``.
         paths: Folders to search. Default: ``sys.path``.
-        crashed: Plugins (``distribution:entry``) to quarantine without loading them, with the
-            reason.
+        crashed: Plugins (``distribution:entry``) to quarantine without loading, with the reason
+            for each.
 
     Raises:
-        PluginError: The built-ins are broken, or a plugin is quarantined and ``strict`` is set.
+        PluginError: The built-in plugin is broken, or a plugin is quarantined and ``strict`` is
+            set.
     """
     manager = Manager("oraclezoo")
     manager.add_hookspecs(hookspecs)
@@ -137,7 +138,7 @@ def build_host(
 
 
 class Disabled:
-    """The names in ``ORACLEZOO_DISABLE_PLUGINS``, and which of them matched a plugin."""
+    """Names in ``ORACLEZOO_DISABLE_PLUGINS``, and which of them matched a plugin."""
 
     def __init__(self, listed: str) -> None:
         self.used: set[str] = set()
@@ -178,7 +179,7 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, taken: Taken) -> Plu
     registered, start = False, time.perf_counter()
     try:
         with ExitStack() as guards:
-            guards.enter_context(redirect_stdout(sys.stderr))  # stdout is reserved for the result
+            guards.enter_context(redirect_stdout(sys.stderr))  # stdout is reserved for results
             if point is not BUILTIN:
                 from oraclezoo.plugins.process_state import Interrupts, preserved
 

@@ -1,4 +1,4 @@
-"""Trial load of each plugin in a subprocess, to find those that exit or never return."""
+"""Load each plugin in a subprocess, to find plugins that exit or never return."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from oraclezoo.plugins.discovery import EntryPoint, entry_points
 from oraclezoo.plugins.host import Disabled
 
 TIMEOUT_S = 120.0
-"""Time after which a load counts as endless."""
+"""Time after which loading a plugin counts as endless."""
 _DONE = b"oraclezoo: loaded\n"
 
 
 def crashes() -> dict[str, str]:
-    """Return why plugins end the process that loads them, keyed by ``distribution:entry point``."""
+    """Return why plugins end the process that loads them, by ``distribution:entry point``."""
     failures = {}
     disabled = Disabled.from_environment()
     for point in entry_points():
@@ -28,7 +28,7 @@ def crashes() -> dict[str, str]:
 
 
 def _crash(point: EntryPoint) -> str:
-    """Return how the process that loads only this plugin ends early, or ""."""
+    """Return how a process that loads only this plugin ends prematurely, or "" if it does not."""
     command = [sys.executable, "-m", "oraclezoo.plugins.probe", point.distribution, point.name]
     path = os.pathsep.join(filter(None, sys.path))
     try:
@@ -50,11 +50,11 @@ def _crash(point: EntryPoint) -> str:
 
 
 def main() -> None:
-    """Load the plugin named by the arguments and report it; the host reports errors."""
+    """Load the plugin named in the arguments and report success; the host reports errors."""
     distribution, name = sys.argv[1:]
     for point in entry_points():
         if (point.distribution, point.name) == (distribution, name):
-            with suppress(BaseException):  # errors are reported when the host loads it
+            with suppress(BaseException):  # the host reports errors when it loads the plugin
                 point.load()
     os.write(1, _DONE)
 

@@ -1,6 +1,6 @@
-"""Comparison and restoration of process-wide settings around a plugin's code.
+"""Compare and restore process-wide settings around calls into plugin code.
 
-torch and NumPy are only inspected if they have been imported.
+Settings of torch and NumPy are only read if these packages have been imported.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ _MISSING = object()
 
 @contextmanager
 def preserved(changed: list[str], *, randomness: bool = True) -> Iterator[None]:
-    """Run a block, then restore the settings that it changed.
+    """Run a block, and afterwards restore the settings that it changed.
 
-    Settings are the working folder, recursion limit, warning filters, signal handlers, environment
-    variables, torch's defaults and thread count and, with ``randomness``, random states.
+    The settings are the working directory, recursion limit, warning filters, signal handlers,
+    environment variables, torch's defaults and thread count and, with ``randomness``, random
+    states.
 
     Args:
-        changed: Receives a description of each change.
+        changed: List that receives a description of each change.
         randomness: Whether to include random states.
     """
     before, modules = _read(randomness), set(sys.modules)
@@ -46,9 +47,9 @@ def preserved(changed: list[str], *, randomness: bool = True) -> Iterator[None]:
 
 
 class Interrupts:
-    """Context that distinguishes Ctrl-C from a KeyboardInterrupt that code raises.
+    """Context manager that distinguishes Ctrl-C from a KeyboardInterrupt raised by code.
 
-    ``pressed`` is True once the process has received SIGINT in the block.
+    ``pressed`` is True once the process has received SIGINT within the block.
     """
 
     def __init__(self) -> None:
@@ -78,7 +79,7 @@ class Interrupts:
 
 
 def _read(randomness: bool) -> dict[str, Any]:
-    """Return the settings, keyed by their names in messages."""
+    """Return the settings, keyed by the names used in messages."""
     state: dict[str, Any] = {
         "the working folder": _working_folder(),
         "the recursion limit": sys.getrecursionlimit(),
@@ -132,7 +133,7 @@ def _random(old: Any, new: Any, fresh: set[str]) -> str:
 
 
 def _filters(old: list[Any], new: list[Any], fresh: set[str]) -> str:
-    """Return whether filters for all modules and messages differ; narrow ones are harmless."""
+    """Return whether filters for all modules and messages differ; narrower filters are harmless."""
     return (
         "" if list(filter(_blanket, old)) == list(filter(_blanket, new)) else " (for all modules)"
     )
@@ -183,7 +184,7 @@ def _restore(name: str, value: Any, fresh: set[str]) -> None:
             sys.setrecursionlimit(value)
         elif name == "the warning filters":
             narrow = [e for e in warnings.filters if not _blanket(e) and e not in value]
-            warnings.resetwarnings()  # also clears decisions made with the old filters
+            warnings.resetwarnings()  # also clears results cached with the old filters
             cast("list[Any]", warnings.filters).extend([*narrow, *value])
         elif name == "signal handlers":
             _restore_signals(value)

@@ -1,8 +1,8 @@
-"""Registry of all components of an installation, by kind and name, with their origin.
+"""Registry of all components of an installation by kind and name, with their origin.
 
-A bare name always means the built-in component if there is one, else the component of the only
-plugin that provides it. ``distribution:name`` is always unique. Nothing heavy is imported before
-:meth:`Registry.create`.
+A bare name always refers to the built-in component if there is one, otherwise to the component of
+the only plugin that provides it. ``distribution:name`` is always unique. Heavy packages are not
+imported before :meth:`Registry.create`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Entry(Displayed):
 
     @property
     def builtin(self) -> bool:
-        """Whether it is part of oraclezoo."""
+        """Whether the component is part of oraclezoo."""
         return self.distribution == BUILTIN.distribution
 
     def __str__(self) -> str:
@@ -62,11 +62,11 @@ class Entry(Displayed):
 
 
 class Registry(Displayed):
-    """Immutable registry built from plugin records.
+    """Immutable registry of the components in plugin records.
 
     Iteration yields entries by kind, built-in ones first. ``(kind, name) in registry`` is true if
-    :meth:`get` succeeds. ``timm/<architecture>`` exists for every architecture, but iteration skips
-    it.
+    :meth:`get` succeeds. ``timm/<architecture>`` is available for every timm architecture, but
+    iteration skips these names.
     """
 
     __slots__ = ("_bare", "_qualified", "plugins", "unknown_disabled")
@@ -113,10 +113,10 @@ class Registry(Displayed):
         return True
 
     def get(self, kind: Kind, name: str) -> Entry:
-        """Return the entry of a bare or qualified name.
+        """Return the entry for a bare or qualified name.
 
-        Raises UnknownNameError (suggests similar names) or AmbiguousNameError (lists the qualified
-        names).
+        Raises UnknownNameError, which suggests similar names, or AmbiguousNameError, which lists
+        the qualified names.
         """
         _check_kind(kind)
         distribution, colon, rest = name.partition(":")
@@ -137,13 +137,13 @@ class Registry(Displayed):
         return offers[0]
 
     def qualified(self, kind: Kind, name: str) -> str:
-        """Return ``distribution:name`` of ``name``. Raises the same errors as :meth:`get`."""
+        """Return the qualified name ``distribution:name``. Raises the errors of :meth:`get`."""
         return self.get(kind, name).qualified
 
     def resolve(
         self, kind: Kind, name: str, options: Mapping[str, object]
     ) -> tuple[str, dict[str, Value]]:
-        """Return the qualified name and the options as a recipe stores them.
+        """Return the qualified name and the options in the form that a recipe stores.
 
         See ``oraclezoo.specs.Spec.decide``. Raises the same errors as :meth:`get` and
         :meth:`oraclezoo.specs.Spec.fill`.
@@ -170,7 +170,7 @@ class Registry(Displayed):
     @overload
     def create(self, kind: Kind, name: str, /, *args: Any, **kwargs: Any) -> Any: ...
     def create(self, kind: Kind, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Build a component from its contract's arguments and its options.
+        """Build a component from the arguments of its contract and its options.
 
         ``create("backbone", name, in_chans=1, num_classes=10, image_size=28, **options)``,
         ``create("optimizer", name, named_parameters, **options)``, ``create("scheduler", name,
@@ -180,9 +180,9 @@ class Registry(Displayed):
         ``streams``.
 
         Raises:
-            UnknownOptionError: Unknown option, before any heavy import.
-            UsageError: Wrong or missing argument, before any heavy import.
-            PluginError: The target cannot be imported, or raises.
+            UnknownOptionError: An option is unknown; raised before any heavy import.
+            UsageError: An argument is wrong or missing; raised before any heavy import.
+            PluginError: The target cannot be imported, or raises an exception.
         """
         entry = self.get(kind, name)
         spec = entry.spec
@@ -210,10 +210,10 @@ class Registry(Displayed):
             return factory(*leading, **arguments, **spec.fixed, **options)
 
     def entries(self, kind: Kind | None = None, pattern: str | None = None) -> list[Entry]:
-        """Return entries of ``kind`` (or all) whose bare or qualified name matches ``pattern``.
+        """Return entries of ``kind``, or of all, whose bare or qualified name matches ``pattern``.
 
-        A pattern with ``*``, ``?`` or ``[`` is a glob for the full name, any other a substring.
-        Case is ignored.
+        A pattern that contains ``*``, ``?`` or ``[`` is a glob for the full name, any other pattern
+        a substring. Matching is case-insensitive.
         """
         if kind is not None:
             _check_kind(kind)
@@ -224,11 +224,11 @@ class Registry(Displayed):
         return [e for e in selected if matches(e.spec.name) or matches(e.qualified)]
 
     def names(self, kind: Kind) -> list[str]:
-        """Return the shortest unique name of each entry of ``kind``, sorted."""
+        """Return the shortest unambiguous name of each entry of ``kind``, sorted."""
         return sorted(map(self.shortest, self.entries(kind)))
 
     def shortest(self, entry: Entry) -> str:
-        """Return the bare name if it resolves to ``entry``, else the qualified name."""
+        """Return the bare name if it resolves to ``entry``, otherwise the qualified name."""
         kind, name = entry.spec.kind, entry.spec.name
         bare = (kind, name) in self and self.get(kind, name) == entry
         return name if bare else entry.qualified
@@ -243,7 +243,7 @@ class Registry(Displayed):
         }
 
     def code(self, distribution: str) -> PluginSource:
-        """Return version and code of a plugin's distribution. Raises PluginError."""
+        """Return the version and code of a plugin's distribution. Raises PluginError."""
         from oraclezoo.plugins.code import code_of  # only needed for plugins
 
         return code_of(distribution, self._modules(distribution))
@@ -261,11 +261,11 @@ class Registry(Displayed):
         return targets | {plugin.value.partition(":")[0].strip() for plugin in plugins}
 
     def clashes(self) -> list[tuple[Entry, ...]]:
-        """Return groups of entries that share kind and bare name; a built-in one comes first."""
+        """Return groups of entries with the same kind and bare name; built-in ones come first."""
         return [tuple(offers) for offers in self._bare.values() if len(offers) > 1]
 
     def lookalikes(self) -> list[tuple[Entry, ...]]:
-        """Return groups of entries of one kind whose names differ by case only."""
+        """Return groups of entries of one kind whose names differ only in case."""
         groups: dict[tuple[str, str], dict[str, Entry]] = {}
         for entry in self:
             names = groups.setdefault((entry.spec.kind, entry.spec.name.lower()), {})
@@ -273,7 +273,7 @@ class Registry(Displayed):
         return [tuple(names.values()) for names in groups.values() if len(names) > 1]
 
     def _unknown(self, kind: Kind, name: str) -> UnknownNameError:
-        """Return the error for an unknown name, with similar names and failed plugins."""
+        """Return the error for an unknown name, which lists similar names and failed plugins."""
         distribution, colon, bare = name.rpartition(":")
         distribution = normalize(distribution)
         failed = [plugin for plugin in self.plugins if plugin.status != "ok"]
@@ -297,8 +297,8 @@ def build_registry(
     """Build the registry.
 
     Args:
-        strict: Raise PluginError if a plugin is quarantined.
-        crashed: Plugins to quarantine without loading them, with the reason.
+        strict: Whether to raise PluginError if a plugin is quarantined.
+        crashed: Plugins to quarantine without loading, with the reason for each.
     """
     host = build_host(strict=strict, crashed=crashed)
     return Registry(host.plugins, host.unknown_disabled)
@@ -320,7 +320,7 @@ def _timm(name: str) -> Entry:
 
 
 def _matcher(pattern: str) -> Any:
-    """Return a matcher of names; imports fnmatch, which is slow, only for globs."""
+    """Return a function that matches names; fnmatch, slow to import, is imported only for globs."""
     if not re.search(r"[*?\[]", pattern):
         return lambda name: pattern.lower() in name.lower()
     from fnmatch import fnmatch

@@ -1,6 +1,6 @@
-"""Check whether a spec's target exists, without importing it.
+"""Check whether the target of a spec exists, without importing it.
 
-Finds the file that Python would import and searches the module's source for the name. If that is
+Locates the file that Python would import and searches its source for the name. If that is
 inconclusive (a C module, ``import *``, ``__getattr__``), the target is assumed to exist.
 """
 
@@ -60,7 +60,7 @@ def _names(spec: ModuleSpec | None) -> set[str] | None:
 
 
 def _bound(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """Yield names that statements bind, including inside ``if``, ``try``, ``with`` and loops."""
+    """Yield names that statements bind, also inside ``if``, ``try``, ``with`` and loops."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield statement.name

@@ -1,1 +1,1 @@
-"""Publication of results: reproduction, checks and pull request text."""
+"""Publish results: reproduction, checks, and pull request text."""

@@ -1,7 +1,7 @@
-"""Plausibility check of times, against the minimum time for a result's arithmetic.
+"""Check times for plausibility, against the minimum time for the arithmetic of a result.
 
-No machine reaches the bound: the floating-point operations, divided by the peak rate of the fastest
-processors of a kind. Published results take 3 to 160 times as long.
+The bound, which no machine reaches, is the number of floating-point operations divided by the peak
+rate of the fastest processors of each kind. Published results take 3 to 160 times as long.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ PEAK_FLOPS: Mapping[str, Mapping[str, float]] = {
     "cpu": {"fp32": 2e12, "half": 1.6e13, "int8": 1.6e13},
     "gpu": {"fp32": 2e14, "half": 5e15, "int8": 1e16},
 }
-"""Operations per second: of one x86 thread (two 512-bit multiply-add units or one AMX unit at 6
-GHz), of one thread of any other processor (a shared matrix unit, such as Apple's), and of one GPU
-(twice the data-sheet peak of 2025's fastest).
+"""Peak operations per second of one x86 thread (two 512-bit multiply-add units or one AMX unit at
+6 GHz), of one thread of any other processor (a shared matrix unit, as in Apple's), and of one GPU
+(twice the data-sheet peak of the fastest GPU in 2025).
 """
 
 PASSES = 2
-"""Training passes that are counted: forward and the gradients of the weights. The gradients of the
-activations are excluded, because fast convolution algorithms save as much.
+"""Training passes included in the count: the forward pass and the gradients of the weights. The
+gradients of the activations are excluded, because fast convolution algorithms save as much.
 """
 
 CALIBRATION_MACS = 128 * 9 * (28 * 28 * 32 * 64 + 14 * 14 * 64 * 64)
@@ -36,7 +36,7 @@ CALIBRATION_MACS = 128 * 9 * (28 * 28 * 32 * 64 + 14 * 14 * 64 * 64)
 
 
 def times(claim: Claim) -> Iterator[str]:
-    """Yield training times, latencies and calibrations that are below the bound."""
+    """Yield training times, latencies and calibration times that are below the bound."""
     result = claim.result
     hardware = result.hardware
     kind = _kind(hardware)
@@ -49,7 +49,7 @@ def times(claim: Claim) -> Iterator[str]:
         )
     if result.model is None:
         return
-    precision = "half"  # the fastest, if the recipe does not specify it
+    precision = "half"  # the fastest precision, unless the recipe specifies one
     if claim.recipe is not None and claim.recipe.train.precision == "fp32":
         precision = "fp32"
     operations = 2 * PASSES * _training_macs(claim)
@@ -83,7 +83,7 @@ def _cpu(hardware: Hardware) -> str:
 
 
 def _training_macs(claim: Claim) -> int:
-    """Return the multiply-accumulates of the forward passes in the recipe's own training."""
+    """Return the multiply-accumulates of the forward passes in a recipe's own training."""
     recipe, track, model = claim.recipe, claim.result.track, claim.result.model
     if recipe is None or model is None:
         return 0
@@ -93,7 +93,7 @@ def _training_macs(claim: Claim) -> int:
 
 
 def _macs_an_image(claim: Claim, recipe: Recipe, stated: int) -> int:
-    """Return the minimum operations of one view; a pruned model was trained unpruned."""
+    """Return the minimum MACs for one view of an image; a pruned model was trained unpruned."""
     pruned = recipe.compress.steps and Variant.parse(recipe.compress.steps).left is not None
     built = built_sizes(claim, recipe) if pruned else None
     if built is not None and built.macs is not None:

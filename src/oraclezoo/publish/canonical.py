@@ -1,4 +1,4 @@
-"""Check that a recipe has a single hash: no options without effect, no omitted defaults."""
+"""Check that a recipe has only one hash: no options without effect, no omitted defaults."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SWITCHES: Mapping[str, str] = {
     "distill.temperature": "distill.teachers",
     "pretrain.track": "pretrain.epochs",
 }
-"""Keys that have no effect while a related key is zero."""
+"""Keys that have no effect if a related key is zero."""
 
 
 def one_hash(claim: Claim) -> Iterator[str]:
-    """Yield reasons why a recipe is not canonical and therefore has a second hash."""
+    """Yield reasons why a recipe is not canonical, i.e. an equivalent recipe has another hash."""
     stated, recipe = flat(claim.result.recipe.content), claim.recipe
     for key, value in stated.items():
         if isinstance(value, float) and value == 0 and math.copysign(1, value) < 0:
@@ -59,7 +59,7 @@ def _unread(claim: Claim) -> str:
 
 
 def _of_other_versions(claim: Claim, dropped: list[str]) -> Iterator[str]:
-    """Yield the keys of components whose plugin is installed in a version other than stated."""
+    """Yield the keys of components whose installed plugin version differs from the stated one."""
     for kind in COMPONENTS:
         part: Any = claim.result.components[kind]
         entry = claim.registry.get(kind, part.name)

@@ -1,6 +1,6 @@
-"""Checks of a result before publication: schema, rules and consistency of its parts.
+"""Check a result before publication: schema, rules and consistency of its parts.
 
-Fabricated predictions that match the reported accuracy pass; only
+Fabricated predictions that match the reported accuracy pass these checks; only
 :mod:`oraclezoo.publish.reproduce` detects them.
 """
 
@@ -34,15 +34,15 @@ from oraclezoo.result.own_track import FOLDER as TRACKS
 from oraclezoo.result.own_track import TRACK, OwnTrack, id_part, own_track
 
 LIBRARIES = ("python", "torch", "numpy")
-"""Libraries whose versions a result must record."""
+"""Libraries whose versions must be recorded in a result."""
 
 LOSS_TOLERANCE = 1e-6
-"""Tolerance, in nats, between reported losses and those of the stored predictions."""
+"""Tolerance, in nats, between reported losses and losses computed from stored predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Result of a rule: ``ok`` is None if it could not be checked; ``text`` is the reason."""
+    """Outcome of a rule: ``ok`` is None if it could not be checked; ``text`` is the reason."""
 
     rule: str
     ok: bool | None
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A result file, its findings, and the result if it could be read."""
+    """A result file and its findings, with the result if it could be read."""
 
     path: Path
     findings: tuple[Finding, ...]
@@ -64,14 +64,14 @@ class Checked:
 
 
 def check(path: str | Path, registry: Registry) -> Checked:
-    """Check every rule for a result file; the ledger is the one in its folder.
+    """Check every rule for a result file, with the ledger in the same folder.
 
-    An invalid result gives findings, not an exception.
+    An invalid result produces findings, not an exception.
     """
     file = Path(path)
     try:
         return _checked(file, registry)
-    except Exception as error:  # a stranger's file: it gets a verdict, whatever error it causes
+    except Exception as error:  # the file is untrusted: any error becomes a verdict
         return Checked(file, (Finding("schema", False, _unforeseen(error)),), None)
 
 
@@ -102,7 +102,7 @@ def _findings(rule: str, passed: str, faults: Iterable[str], file: Path) -> list
         findings = [Finding(rule, _verdict(text), text) for text in faults]
     except OracleZooError as error:
         findings = [Finding(rule, False, _bare(error, file))]
-    except Exception as error:  # the other rules still get their verdicts
+    except Exception as error:  # the other rules must still be checked
         findings = [Finding(rule, False, _unforeseen(error))]
     return findings or [Finding(rule, True, passed)]
 
@@ -181,7 +181,7 @@ def _data(result: Result, path: Path, registry: Registry) -> Iterator[str]:
 
 
 def _own(result: Result, path: Path) -> OwnTrack | None:
-    """Return the record of a user's data set, next to the result or published."""
+    """Return the record of a user's data set, stored next to the result or published."""
     record = own_track(result, path.parent)
     try:
         return record or own_track(result, published_folder())
@@ -264,7 +264,7 @@ def _plugins(result: Result, path: Path, registry: Registry) -> Iterator[str]:
         elif record.version != version:
             yield f"{name} is {version} in components and {record.version} in plugins"
         elif len(set(record.sha256)) == 1:
-            yield f"plugins.{name}.sha256: is no fingerprint of a source"
+            yield f"plugins.{name}.sha256 is not the SHA-256 of any code"
         elif record.source == "editable":
             yield (
                 f"{name} {version} was an editable checkout, which nobody else can install; "
@@ -293,7 +293,7 @@ def _budget(result: Result, path: Path, registry: Registry) -> Iterator[str]:
 
 
 def _tuning_epochs(content: Any) -> int:
-    """Return the fine-tuning epochs of a recipe's compression. Raises UsageError."""
+    """Return the number of fine-tuning epochs in a recipe's compression. Raises UsageError."""
     steps, epochs = _get(content, "compress", "steps"), _get(content, "compress", "epochs")
     if not steps or Variant.parse(str(steps)).left is None:
         return 0
@@ -318,7 +318,7 @@ _RULES: dict[str, tuple[Callable[[Result, Path, Registry], Iterator[str]], str]]
     "budget": (_budget, "steps, examples and division match the recipe"),
     "ledger": (_ledger, "the test-set evaluation is recorded"),
 }
-"""Each rule: a generator of its violations, and the text of the finding if there is none."""
+"""Each rule: a generator of violations, and the text of the finding if there are none."""
 
 
 def _get(content: Any, section: str, key: str) -> Any:
@@ -331,6 +331,6 @@ def _short(name: Any) -> str:
 
 
 def _bare(error: Exception, path: Path) -> str:
-    """Return an error's text without the path, which is shown separately."""
+    """Return the text of an error without the path, which is shown separately."""
     text = str(error).splitlines()[0]
     return text.replace(f"result {path}: ", "").replace(f"{path.parent}/", "")

@@ -1,4 +1,4 @@
-"""A result under examination, with data that several checks read."""
+"""A result under examination, and data that several checks read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unchecked(str):
 
 @dataclass(frozen=True)
 class Claim:
-    """A result, the path of its file, and the components to check it with."""
+    """A result with the path of its file, and the components for checking it."""
 
     result: Result
     path: Path
@@ -49,7 +49,7 @@ class Claim:
 
     @property
     def missing(self) -> list[str]:
-        """Distributions of components that are not installed, with their stated versions."""
+        """Distributions of components that are not installed, with the versions in the result."""
         installed = {plugin.distribution for plugin in self.registry.plugins}
         parts = self.result.components.values()
         return sorted(
@@ -63,7 +63,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A check: ``faults`` yields violations and ``Unchecked``; ``passed`` is the text for none."""
+    """A rule: ``faults`` yields violations or ``Unchecked``; ``passed`` is the text if none."""
 
     faults: Callable[[Claim], Iterator[str]]
     passed: str

@@ -1,8 +1,8 @@
-"""Check for copied predictions: between the seeds of a result, and from other results.
+"""Check for copied predictions, between the seeds of a result and from other results.
 
-Two training runs give equal float16 probabilities for an image only if the model is certain, so
-that almost all classes round to 0. Images where a model is less certain show copies, even if some
-were changed.
+Two training runs give equal float16 probabilities for an image only if the model is so confident
+that almost all classes round to 0. Copies are therefore detected on images where the model is less
+confident, even if some of the predictions were changed.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.result import Result
 
 CERTAIN = 0.99
-"""Maximum class probability above which equal probabilities of an image are no evidence of a copy.
+"""Maximum class probability above which equal probabilities are no evidence of a copy.
 """
 
 SHARE = 0.5
 """Fraction of uncertain images with equal probabilities above which predictions count as copied.
-For the seeds of every published result, it is 0.
+For the seeds of every published result, this fraction is 0.
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """Data for comparing predictions: for each seed and image, a hash and whether it counts."""
+    """Data for comparing predictions: a hash for each seed and image, and whether it counts."""
 
     hashes: npt.NDArray[np.uint64]
     uncertain: npt.NDArray[np.bool_]
@@ -46,7 +46,7 @@ class Fingerprint:
 
 
 def copies(claim: Claim) -> Iterator[str]:
-    """Yield pairs of seeds with equal predictions, and other recipes' results that match."""
+    """Yield pairs of seeds with equal predictions, and results of other recipes that match."""
     try:
         own = fingerprint(claim.predictions)
     except ResultError:
@@ -78,7 +78,7 @@ def fingerprint(predictions: Predictions) -> Fingerprint:
         1, 2**63, size=(bits.shape[2],), dtype=np.uint64
     )
     hashes = np.zeros(bits.shape[:2], np.uint64)
-    for label, factor in enumerate(factors):  # a class at a time, in little memory
+    for label, factor in enumerate(factors):  # one class at a time, to save memory
         hashes += (bits[..., label].astype(np.uint64) + np.uint64(1)) * factor
     labels = hashlib.sha256(predictions.labels.astype("<i8").tobytes()).hexdigest()
     return Fingerprint(hashes, probabilities.max(axis=2) < CERTAIN, labels)
@@ -94,10 +94,10 @@ def _equal(a: Fingerprint, position: int, b: Fingerprint, which: slice) -> npt.N
 
 
 def _others(claim: Claim) -> Iterator[tuple[Result, Fingerprint]]:
-    """Yield results of other recipes that this result could have been copied from.
+    """Yield results of other recipes from which this result could have been copied.
 
     These are the published results, and results in the same folder that are not newer. A published
-    result is only compared with other published ones.
+    result is compared only with other published results.
     """
     result, registry = claim.result, claim.registry
     published = _published(claim.path)
@@ -110,12 +110,12 @@ def _others(claim: Claim) -> Iterator[tuple[Result, Fingerprint]]:
         trusted = is_published and not published
         if not trusted and (other.created > result.created or (published and not is_published)):
             continue
-        if _training(other, registry) != training:  # one model under two names: width 1 or _s
+        if _training(other, registry) != training:  # one model may have two names: width 1, _s
             yield other, predictions
 
 
 def _candidates(path: Path) -> Iterator[tuple[Path, bool]]:
-    """Yield the other results of the published folder and of the file's folder."""
+    """Yield the other results in the folder of published results and in the file's folder."""
     try:
         public: Path | None = published_folder()
     except ResultError:
@@ -130,7 +130,7 @@ def _candidates(path: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def _published(path: Path) -> bool:
-    """Return whether a file is one of the published results, unchanged."""
+    """Return whether a file is an unchanged published result."""
     try:
         original = published_folder() / path.name
         return original.is_file() and original.read_bytes() == path.read_bytes()
@@ -140,7 +140,7 @@ def _published(path: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def _known(path: Path, changed_ns: int, size_bytes: int) -> tuple[Result, Fingerprint] | None:
-    """Return a result and its fingerprint, or None if it is broken; cached by the file's state."""
+    """Return a result and its fingerprint, None if it is broken; cached by the file's state."""
     try:
         entry: Entry = entry_of(Result.load(path))
     except (OracleZooError, ArithmeticError, RecursionError):
@@ -158,5 +158,5 @@ def _training(result: Result, registry: Registry) -> str:
             options = {key: v for key, v in part["options"].items() if v is not None}
             content[kind] = [spec.target, {**spec.decide(options), **spec.fixed}]
         except (OracleZooError, TypeError, KeyError, AttributeError):
-            continue  # compared by its name
+            continue  # compared by name instead
     return json.dumps(content, sort_keys=True, default=str)

@@ -1,6 +1,6 @@
-"""Plausibility checks of a result's fields: impossible values and contradictions.
+"""Check the fields of a result for impossible values and contradictions.
 
-They need neither the data nor a training run. Plausible fabricated values pass.
+The checks need neither the data nor a training run. Plausible fabricated values pass.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from oraclezoo.publish.copies import copies
 from oraclezoo.publish.sizes import sizes
 
 FIRST_COMMIT = datetime(2026, 11, 23, tzinfo=UTC)
-"""Date of oraclezoo's first commit; no result is older."""
+"""Date of oraclezoo's first commit; no result can be older."""
 
 FIRST_VERSION = (0, 1, 0)
 """The first release of oraclezoo."""
 
 LEAST: Mapping[str, tuple[int, ...]] = {"python": (3, 11), "torch": (2, 9), "numpy": (1, 26)}
-"""Lower bounds of the first release's dependencies. Do not raise them: older results stay valid."""
+"""Minimum versions of the first release's dependencies. Do not raise: old results stay valid."""
 
 _VERSION = re.compile(
     r"(?P<release>\d{1,9}(\.\d{1,9}){0,5})((a|b|rc)\d{1,9})?(\.post\d{1,9})?(\.dev\d{1,9})?(\+[\w.-]+)?"
@@ -35,7 +35,7 @@ _VERSION = re.compile(
 
 
 def dates_and_versions(claim: Claim) -> Iterator[str]:
-    """Yield impossible dates, versions of oraclezoo, of components and of libraries."""
+    """Yield impossible dates and versions (of oraclezoo, components and libraries)."""
     result = claim.result
     created = datetime.fromisoformat(result.created)
     if created < FIRST_COMMIT:
@@ -73,7 +73,7 @@ def _installed(name: str) -> tuple[int, ...]:
 
 
 def release(text: str) -> tuple[int, ...] | None:
-    """Return the release numbers of a version, None if the text is not a version.
+    """Return the release numbers of a version, or None if the text is not a version.
 
     >>> release("2.14.1+cpu"), release("newest")
     ((2, 14, 1), None)
@@ -117,7 +117,7 @@ def hardware(claim: Claim) -> Iterator[str]:
 
 
 def counts(claim: Claim) -> Iterator[str]:
-    """Yield accuracies that are not a multiple of one image, and unknown corruptions."""
+    """Yield accuracies that are not a multiple of 1 / images, and unknown corruptions."""
     result = claim.result
     for score in result.seeds:
         share = score.validation_accuracy
@@ -141,7 +141,7 @@ def counts(claim: Claim) -> Iterator[str]:
 
 def _whole(share: float, images: int) -> bool:
     count = share * images
-    return abs(count - round(count)) < 1e-6 * max(images, 1000)  # a float32 mean is accepted
+    return abs(count - round(count)) < 1e-6 * max(images, 1000)  # accept a mean in float32
 
 
 RULES: Mapping[str, Rule] = {
@@ -154,4 +154,4 @@ RULES: Mapping[str, Rule] = {
     "times": Rule(times, "not below what the arithmetic takes"),
     "copies": Rule(copies, "predictions differ between seeds and from those of other recipes"),
 }
-"""Each rule by name."""
+"""The rules, keyed by name."""

@@ -1,4 +1,4 @@
-"""Reproduction: train a result's recipe again and compare the new result with the original."""
+"""Reproduce a result: train its recipe again and compare the new result with the original."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Rerun:
     """Settings of a reproduction.
 
     Attributes:
-        seeds: Number of its seeds to repeat, from the first; None for all.
-        data_dir: Folder of the data set's files; None for the default folders.
+        seeds: Number of seeds to train, in the order of the result; None for all seeds.
+        data_dir: Folder with the files of the data set; None for the default folders.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        out: Folder of results and runs, from which an interrupted reproduction resumes; None for a
-            temporary folder.
-        records: Folder of the record; None for ``reproductions`` next to the result.
-        jobs: Number of concurrent seeds. Timed results were trained one seed at a time.
-        command: The command for the record; None for a Python call.
+        out: Folder for results and runs, which allows an interrupted reproduction to be resumed;
+            None for a temporary folder.
+        records: Folder for the record; None for ``reproductions`` next to the result.
+        jobs: Number of seeds trained concurrently; timed results were trained one at a time.
+        command: Command to store in the record; None for a call from Python.
     """
 
     seeds: int | None = None
@@ -70,18 +70,18 @@ def reproduce(
     """Train a result's recipe again and compare the new result with the original.
 
     Args:
-        result: A result file, or the id of a published result.
-        rerun: Seeds, device and folders.
-        registry: Components by name; all installed plugins by default.
+        result: Path of a result file, or ID of a published result.
+        rerun: Settings: seeds, device and folders.
+        registry: Registry of components; by default all installed components.
         report: Called with the progress of each seed.
         progress: Called with progress messages.
 
     Returns:
-        The record and the file that it was written to.
+        The record, and the path of the file that contains it.
 
     Raises:
-        ResultError: The result is corrupt or inconsistent, or this version of oraclezoo reads its
-            recipe differently.
+        ResultError: The result is corrupt or inconsistent, or this version of oraclezoo interprets
+            its recipe differently.
         DataError: The digests of the data differ from those in the result.
         JobError: A training run failed.
         UnknownNameError: A component is not installed.
@@ -120,7 +120,7 @@ def reproduce(
 
 
 def find(result: str | Path) -> Path:
-    """Return the file of a result, given its path or a published id. Raises ResultError."""
+    """Return the file of a result, given its path or published ID. Raises ResultError."""
     path = Path(result)
     if path.is_file():
         return path
@@ -140,7 +140,7 @@ def _train(
     report: Callable[[Progress], None],
     progress: Say | None,
 ) -> Entry:
-    """Train the seeds and return the new result with its predictions.
+    """Train the seeds, and return the new result with its predictions.
 
     Raises InterruptedRunError.
     """
@@ -162,7 +162,7 @@ def _train(
                 progress=progress,
                 command=rerun.command,
             )
-            return entry_of(outcome)  # with its predictions, before the folder is deleted
+            return entry_of(outcome)  # loads the predictions before the folder is deleted
     except InterruptedRunError as error:
         if rerun.out is None:
             raise InterruptedRunError(
@@ -178,11 +178,11 @@ def _check_data(
     data_dir: Path | None,
     progress: Say | None,
 ) -> None:
-    """Raise DataError, before training, if the data differ from those of the result."""
+    """Raise DataError, before any training, if the data differ from those of the result."""
     limit = stream_limit(None, pick("cpu"))
     dataset = build.open_dataset(recipe, registry, data_dir, progress, limit)
     for split in ("train", "validation", "test"):
-        dataset.split(split)  # computes its digests
+        dataset.split(split)  # reading a split computes its digests
     mismatches = differing(original.track.data_sha256, dataset.sha256)
     if mismatches:
         raise DataError(
@@ -251,8 +251,8 @@ def _corrupted(
 ) -> tuple[list[float], list[float], list[float]] | None:
     """Return mean accuracies on corrupted images by seed, or None unless both results have them.
 
-    The three lists are the published accuracies of the repeated seeds, those of the rerun, and
-    the published accuracies of all seeds.
+    The three lists are the published accuracies at the repeated seeds, the reproduced accuracies,
+    and the published accuracies at all seeds.
     """
     if original.robustness is None or reproduced.robustness is None:
         return None

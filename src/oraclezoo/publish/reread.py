@@ -1,4 +1,4 @@
-"""The recipe of a result, read from the result's document without loading torch."""
+"""Read the recipe of a result from the result's document, without loading torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from oraclezoo.result import RecipeRecord
 def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
     """Return the resolved recipe of a result.
 
-    Its hash differs from the recorded one if components have gained options since. These options
-    have their defaults; :func:`added` returns their names. Raises RecipeError or another UsageError
-    if the content cannot be read, and ResultError if this version reads a value differently.
+    Its hash differs from the recorded hash if components have gained options since then. These
+    options have their default values; :func:`added` returns their names. Raises RecipeError or
+    another UsageError if the content cannot be read, and ResultError if this version reads a value
+    differently.
     """
     document: dict[str, Any] = {"name": record.name, "summary": record.summary, **record.content}
     for kind in COMPONENTS:
@@ -41,7 +42,7 @@ def recipe_of(record: RecipeRecord, registry: Registry) -> Recipe:
 
 
 def added(record: RecipeRecord, recipe: Recipe) -> list[str]:
-    """Return the keys of a recipe from :func:`recipe_of` that are missing in its result."""
+    """Return the keys of a recipe returned by :func:`recipe_of` that its result lacks."""
     return sorted(flat(plain(recipe)).keys() - flat(record.content).keys())
 
 
@@ -52,7 +53,7 @@ def plain(recipe: Recipe) -> dict[str, Any]:
 
 
 def flat(content: Any, where: str = "") -> dict[str, Any]:
-    """Return values by dotted key, without the ``options`` level of components."""
+    """Return values keyed by dotted name, without the ``options`` level of components."""
     if not isinstance(content, Mapping):
         return {where.replace(".options.", "."): content}
     values: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Check of sizes against those of the recipe's backbone, built without allocating memory."""
+"""Check model sizes against the recipe's backbone, built without allocating memory."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ COUNT_ON_CPU = 50_000_000
 """Maximum number of parameters of a model that is built in memory to count its operations."""
 
 BYTES_A_PARAMETER = {"int8": (0.5, 4.0), "fp16": (1.0, 4.0), "fp32": (2.0, 6.0)}
-"""Minimum and maximum bytes of an ONNX file per parameter; batch norm is folded into weights."""
+"""Minimum and maximum bytes per parameter in an ONNX file; batch norm is fused into weights."""
 
 OVERSHOOT = 4.0
-"""Factor by which pruning may undercut its target: small networks lose whole blocks of channels."""
+"""Factor by which pruning may fall below its target: small networks lose whole channel blocks."""
 
 GRAPH_BYTES = 2**20
-"""Maximum bytes of an ONNX file other than weights."""
+"""Maximum number of bytes in an ONNX file other than weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Parameters, bytes of the weights and buffers, and multiply-accumulates (None: unknown)."""
+    """Parameters, bytes of weights and buffers, and multiply-accumulates (None if unknown)."""
 
     parameters: int
     weight_bytes: int
@@ -41,7 +41,7 @@ class Sizes:
 
 
 def sizes(claim: Claim) -> Iterator[str]:
-    """Yield sizes that differ from those of the recipe's backbone."""
+    """Yield sizes that differ from the sizes of the recipe's backbone."""
     stated, recipe = claim.result.model, claim.recipe
     if stated is None:
         yield Unchecked("none stated; measuring them failed")
@@ -102,7 +102,7 @@ def _macs(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> Iterat
 
 
 def views(recipe: Recipe) -> set[int]:
-    """Return the possible numbers of views of an image; data sets may not allow mirrored ones."""
+    """Return the possible numbers of views per image; some data sets do not allow mirrored ones."""
     shifts = 5 if recipe.evaluate.shifts else 1
     return {shifts, 2 * shifts} if recipe.evaluate.flip else {shifts}
 
@@ -124,7 +124,7 @@ def built_sizes(claim: Claim, recipe: Recipe) -> Sizes | None:
 
 
 def _countings(claim: Claim, recipe: Recipe, stated: int, variant: Variant) -> set[int]:
-    """Return possible operation counts of one view: torch does not count attention on the CPU."""
+    """Return the possible MAC counts of one view; torch does not count attention on the CPU."""
     shape = _shape(claim, recipe)
     built = _sizes(claim.registry, *shape, "meta")
     assert built is not None

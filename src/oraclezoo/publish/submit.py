@@ -1,4 +1,4 @@
-"""Submission of results for publication: checked files and the text of a pull request."""
+"""Submit results for publication: check the files and write the text of a pull request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oraclezoo.result.own_track import own_track
 from oraclezoo.storage import write_atomically
 
 PLACE = Path("benchmarks") / "results"
-"""Folder of published results in a checkout."""
+"""Folder for published results in a checkout."""
 TEXT = "pull-request.md"
 
 CAVEAT = (
@@ -32,7 +32,7 @@ CAVEAT = (
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The files of a submission: a folder of results and their ledger, and the text."""
+    """The files of a submission (a folder with results and their ledger) and the text."""
 
     folder: Path
     files: tuple[Path, ...]
@@ -48,9 +48,9 @@ def check_all(
     """Check result files, and all results and reproduction records in folders.
 
     Args:
-        sources: Files and folders, one or several.
-        registry: Components by name.
-        against: Folder of previously published results; each must still exist, byte-identical.
+        sources: One or several files and folders.
+        registry: Registry of components.
+        against: Folder with previously published results, which must all still exist unchanged.
 
     Raises:
         ResultError: There is nothing to check.
@@ -75,13 +75,13 @@ def submit(
     *,
     out: str | Path = "submission",
 ) -> Submission:
-    """Check results and write the files of a pull request under ``out``, as in a checkout.
+    """Check results and write the files for a pull request to ``out``, arranged as in a checkout.
 
-    The files are each document with its predictions and reproduction records, the ledger lines of
-    their tracks (every test-set evaluation counts), and ``pull-request.md``.
+    The files are each result document with its predictions and reproduction records, the ledger
+    lines for its track (every test-set evaluation counts), and ``pull-request.md``.
 
     Raises:
-        VerificationError: A result is rejected, with each reason; nothing is written.
+        VerificationError: A result was rejected, for the stated reasons; nothing is written.
     """
     checked = [check(path, registry) for path in paths(results)]
     refused = [f"{one.path.name}: {f.rule}: {f.text}" for one in checked for f in one.refused]
@@ -99,7 +99,7 @@ def submit(
 
 
 def _results(listed: Iterable[Path]) -> list[Path]:
-    """Return the listed files, and the results in the listed folders."""
+    """Return the listed files and the results in the listed folders."""
     files = []
     for path in listed:
         if not path.is_dir():
@@ -109,16 +109,16 @@ def _results(listed: Iterable[Path]) -> list[Path]:
             try:
                 document = read_json(file)
             except ResultError:
-                document = {}  # broken: the check rejects it
+                document = {}  # unreadable: the check rejects it
             if not isinstance(document, dict):
-                document = {}  # no result either: the check says so
+                document = {}  # not a result: the check reports it
             if str(document.get("schema", "oraclezoo/result/")).startswith("oraclezoo/result/"):
                 files.append(file)
     return files
 
 
 def _records(folder: Path) -> list[Checked]:
-    """Reject unreadable reproduction records, and report those of other files."""
+    """Reject unreadable reproduction records, and report records of other files."""
     checked = []
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
@@ -151,7 +151,7 @@ def _changes(folder: Path, before: Path) -> list[Checked]:
 
 
 def _scores(before: Path, after: Path) -> str:
-    """Return which accuracies changed, if the documents are readable."""
+    """Return which accuracies changed, provided that the documents are readable."""
     if before.suffix != ".json":
         return ""
     try:
@@ -175,7 +175,7 @@ def _copy(path: Path, result: Result, folder: Path) -> list[Path]:
         if _is_of(file, path)
     ]
     copies = []
-    for name in (*map(Path, reversed(names)), *records):  # predictions first, then the document
+    for name in (*map(Path, reversed(names)), *records):  # the predictions before the document
         target = folder / name
         target.parent.mkdir(exist_ok=True)
         if (path.parent / name).resolve() != target.resolve():

@@ -1,4 +1,4 @@
-"""Text of a pull request that publishes results."""
+"""Write the text of a pull request that publishes results."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from oraclezoo.result import Result
 
 
 def pull_request(checked: Sequence[Checked], files: Sequence[str], caveat: str) -> str:
-    """Return the Markdown text: row, command, hardware and checks of each result, then the files.
+    """Return the Markdown: row, command, hardware and checks for each result, then the files.
 
-    ``caveat`` states the limits of the checks.
+    ``caveat`` states the limitations of the checks.
     """
     names = ", ".join(one.result.recipe.name for one in checked if one.result)
     lines = [f"# Results: {names}", ""]
@@ -53,7 +53,7 @@ def _section(one: Checked, result: Result) -> list[str]:
 
 
 def _standing(result: Result) -> str:
-    """Return the rank of the row among the published ones."""
+    """Return the rank of the row among the published rows."""
     try:
         entries = load_results([published_folder()])
         rows = leaderboard(

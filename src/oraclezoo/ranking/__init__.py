@@ -1,1 +1,1 @@
-"""Leaderboards: statistics over results, ranks with ties, and tables. Never imports torch."""
+"""Leaderboards: statistics over results, ranks with ties, and tables. torch is not imported."""

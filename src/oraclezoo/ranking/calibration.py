@@ -1,9 +1,9 @@
-"""Calibration of stored probabilities.
+"""Calibration errors of stored probabilities.
 
-Expected calibration error over bins of equal width (Guo, Pleiss, Sun and Weinberger, "On
-calibration of modern neural networks", ICML 2017, arXiv 1706.04599) and over bins of equal mass
-(Nixon et al., "Measuring calibration in deep learning", CVPR workshops 2019), in which sparse
-low-confidence bins do not dominate.
+The expected calibration error uses bins of equal width (Guo, Pleiss, Sun and Weinberger, "On
+calibration of modern neural networks", ICML 2017, arXiv 1706.04599) or bins of equal mass (Nixon
+et al., "Measuring calibration in deep learning", CVPR workshops 2019), which keep sparse
+low-confidence bins from dominating.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Calibration:
 
 
 def calibration(predictions: Predictions) -> Calibration:
-    """Return the calibration errors of stored predictions, computed per seed and averaged."""
+    """Compute the calibration errors of stored predictions for each seed, and average them."""
     probabilities, right = predictions.probabilities, predictions.correct
-    bits = probabilities.view(np.int16)  # sorts like the floats, but faster
+    bits = probabilities.view(np.int16)  # sorts in the same order as the floats, but faster
     largest = reduce(np.maximum, (bits[..., label] for label in range(bits.shape[2])))
     confidence = largest.view(np.float16).astype(np.float64)
     pairs = list(zip(confidence, right, strict=True))
@@ -45,16 +45,16 @@ def calibration(predictions: Predictions) -> Calibration:
 def expected_error(
     confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = BINS, equal_mass: bool = False
 ) -> float:
-    """Return the expected calibration error: mean over bins of |accuracy - mean confidence|.
+    """Return the expected calibration error: the mean over bins of |accuracy - mean confidence|.
 
-    Bins are weighted by their number of images.
+    Bins are weighted by the number of images in them.
 
     Args:
         confidence: Probability of the predicted class, ``(N,)`` in [0, 1].
         right: Whether the prediction is correct, bool ``(N,)``.
         bins: Number of bins.
-        equal_mass: Use bins with (nearly) the same number of images, by ascending confidence,
-            instead of bins of equal width (0, 1/bins], ....
+        equal_mass: Whether to use bins with (nearly) the same number of images, in ascending order
+            of confidence, instead of bins of equal width (0, 1/bins], ....
 
     Returns:
         The error in [0, 1].

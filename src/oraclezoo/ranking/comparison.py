@@ -1,22 +1,23 @@
-"""Statistics of the protocol in closed form: confidence intervals, paired comparisons and ranks.
+"""Closed-form statistics of the protocol: confidence intervals, paired comparisons and ranks.
 
-A row is one recipe: whether each of ``n`` images is classified correctly at each of ``S`` seeds.
-With images and seeds as random factors,
+A row represents one recipe: whether each of ``n`` images is classified correctly with each of
+``S`` seeds. With images and seeds as random factors, the standard error of the mean accuracy is
 
     SE^2 = var_images / n + var_seeds / S
 
 where ``var_images`` is the sample variance over images of the mean over seeds, and ``var_seeds``
-that over seeds of the mean over images. The degrees of freedom are Satterthwaite's (Biometrics
-Bulletin 2(6), 1946): SE^4 / ((var_images/n)^2/(n-1) + (var_seeds/S)^2/(S-1)). Two rows are compared
-by the same formula on their differences, matched by image and seed.
+is the sample variance over seeds of the mean over images. The degrees of freedom are those of
+Satterthwaite (Biometrics Bulletin 2(6), 1946):
+SE^4 / ((var_images/n)^2/(n-1) + (var_seeds/S)^2/(S-1)). To compare two rows, the same formula is
+applied to their differences, matched by image and seed.
 
-The interval of a row is Wilson's score interval (JASA 22(158), 1927) with the row's effective
-sample size a (1 - a) / SE^2 and Student's t, as for proportions from clustered samples (Dean and
-Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It always lies within [0, 1].
-Comparisons and ranks do not use it.
+The confidence interval of a row is Wilson's score interval (JASA 22(158), 1927) with effective
+sample size a (1 - a) / SE^2, where a is the accuracy, and with Student's t, as for proportions from
+clustered samples (Dean and Pagano, Journal of Survey Statistics and Methodology 3(4), 2015). It
+always lies within [0, 1]. Comparisons and ranks do not use it.
 
-Variances are computed from counts of correct predictions, which float64 represents exactly, so rows
-with identical predictions have exactly zero difference and variance.
+Variances are computed from counts of correct predictions, which float64 represents exactly, so
+rows with identical predictions have a difference and variance of exactly zero.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy.typing as npt
 from scipy import special
 
 LEVEL = 0.05
-"""Significance level of Holm's procedure and of the confidence intervals."""
+"""Significance level for Holm's procedure and for the confidence intervals."""
 MIN_COMMON_SEEDS = 5
 """Minimum number of common seeds for a comparison."""
 
@@ -41,8 +42,8 @@ Bools = npt.NDArray[np.bool_]
 class Interval:
     """Mean, standard error, degrees of freedom and 95% interval of a row's accuracy, in [0, 1].
 
-    With one seed or one image the variance over seeds or images is unknown, and all fields except
-    ``mean`` are NaN. With zero variance ``df`` is infinite.
+    With one seed or one image, the variance over seeds or images is unknown, and all fields except
+    ``mean`` are NaN. If the variance is zero, ``df`` is infinite.
     ``seed_std`` is the sample standard deviation of accuracy over seeds.
     """
 
@@ -56,12 +57,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Accuracy after minus accuracy before, in [-1, 1].
+    """Paired difference: accuracy after a change minus accuracy before it, in [-1, 1].
 
-    ``low`` and ``high`` are the bounds of its 95% interval; ``limit`` is the one-sided 95% upper
-    limit of the loss ``-difference``. ``lost`` and ``gained`` count predictions that became wrong
-    or right. ``over`` names the random factors: images, or images and seeds if there are several
-    seeds.
+    ``low`` and ``high`` are the bounds of its 95% confidence interval; ``limit`` is the one-sided
+    95% upper confidence limit of the drop in accuracy, ``-difference``. ``lost`` and ``gained``
+    count the predictions that became wrong or right. ``over`` names the random factors: images, or
+    images and seeds if there are several seeds.
     """
 
     difference: float
@@ -76,11 +77,11 @@ class Paired:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparisons:
-    """Comparisons of all pairs of rows, as ``(rows, rows)`` matrices; NaN if not compared.
+    """Comparisons of all pairs of rows, as ``(rows, rows)`` matrices; NaN for pairs not compared.
 
-    ``difference`` is the accuracy of the first minus that of the second over their common seeds;
-    ``p`` is two-sided; ``separated`` is true if the difference is significant by Holm's procedure
-    over the comparisons of the first row.
+    ``difference`` is the accuracy of the first row minus that of the second row over their common
+    seeds; ``p`` is the two-sided p-value; ``separated`` is true if the difference is significant by
+    Holm's procedure over the comparisons of the first row.
     """
 
     difference: Floats
@@ -89,19 +90,19 @@ class Comparisons:
 
     @property
     def compared(self) -> Bools:
-        """Whether each pair is compared, bool ``(rows, rows)``."""
+        """Whether each pair of rows was compared, bool ``(rows, rows)``."""
         return ~np.isnan(self.p)
 
     @property
     def rank(self) -> npt.NDArray[np.int64]:
-        """1 + the number of significantly better rows, int64 ``(rows,)``."""
+        """One plus the number of significantly better rows, int64 ``(rows,)``."""
         better = self.separated & (np.nan_to_num(self.difference) < 0)
         ranks: npt.NDArray[np.int64] = better.sum(axis=1) + 1
         return ranks
 
 
 def interval(correct: Bools) -> Interval:
-    """Return the confidence interval of one row.
+    """Return the confidence interval of a row's accuracy.
 
     Args:
         correct: Whether each prediction is correct, bool ``(seeds, images)``.
@@ -124,11 +125,11 @@ def interval(correct: Bools) -> Interval:
 def interval_of_differences(a: Bools, b: Bools) -> Interval:
     """Return the confidence interval of ``a``'s accuracy minus ``b``'s, within [-1, 1].
 
-    With one seed the variance over seeds is unknown, and the interval covers images only.
+    With one seed, the variance over seeds is unknown, and the interval covers images only.
 
     Args:
         a: Whether each prediction is correct, bool ``(seeds, images)``.
-        b: The same for the other row, with the same seeds and images.
+        b: Whether each prediction of the other row is correct, for the same seeds and images.
     """
     seeds, images = a.shape
     differences = a.astype(np.int64) - b.astype(np.int64)
@@ -142,18 +143,18 @@ def interval_of_differences(a: Bools, b: Bools) -> Interval:
     if seeds == 1:
         se, df = np.sqrt(var_images / images), np.array(images - 1.0)
     half = se * _t_quantile(df)
-    low, high = np.clip([mean - half, mean + half], -1, 1)  # NaN stays
+    low, high = np.clip([mean - half, mean + half], -1, 1)  # np.clip keeps NaN
     return Interval(mean, float(se), float(df), float(low), float(high), float(var_seeds**0.5))
 
 
 def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paired:
     """Compare matched predictions before and after a change.
 
-    With one seed the interval covers the variance over images only.
+    With one seed, the interval covers the variance over images only.
 
     Args:
         before: Whether each prediction is correct, bool ``(images,)`` or ``(seeds, images)``.
-        after: The same after the change.
+        after: Whether each prediction is correct after the change, in the same shape.
 
     Raises:
         ValueError: The shapes differ, or there are fewer than two images.
@@ -178,11 +179,11 @@ def paired(before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Paire
 def compare(correct: Sequence[Bools], seeds: Sequence[Sequence[int]]) -> Comparisons:
     """Compare every pair of rows on their common seeds.
 
-    Rows with equal seeds are compared by one matrix product.
+    Rows with the same seeds are compared by a single matrix product.
 
     Args:
         correct: For each row ``r``, whether each prediction is correct, bool
-            ``(len(seeds[r]), images)`` with the same images in the same order.
+            ``(len(seeds[r]), images)``, with the same images in the same order for all rows.
         seeds: The seeds of each row.
     """
     rows = len(correct)
@@ -212,11 +213,11 @@ def holm(p: Floats, level: float = LEVEL) -> Bools:
     """Apply Holm's step-down procedure to each row (Holm, Scand. J. Statist. 6, 1979).
 
     Args:
-        p: p-values ``(rows, hypotheses)``; NaN is not a hypothesis.
+        p: p-values ``(rows, hypotheses)``; NaN entries are ignored.
         level: Family-wise significance level.
 
     Returns:
-        Which hypotheses are rejected, bool with the shape of ``p``.
+        Whether each hypothesis is rejected, bool with the shape of ``p``.
 
     >>> holm(np.array([[0.01, 0.04, np.nan, 0.03]]))
     array([[ True, False, False, False]])
@@ -233,7 +234,7 @@ def holm(p: Floats, level: float = LEVEL) -> Bools:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Counts:
-    """Correct predictions of some rows at common seeds, counted by image and by seed."""
+    """Numbers of correct predictions of some rows at their common seeds, per image and per seed."""
 
     by_image: Floats
     by_seed: Floats
@@ -252,7 +253,7 @@ def _counts(
 
 
 def _compare_blocks(a: _Counts, b: _Counts) -> tuple[Floats, Floats]:
-    """Return accuracy difference and two-sided p of each row of ``a`` against each of ``b``."""
+    """Return accuracy difference and two-sided p of each row of ``a`` against each row of ``b``."""
     images, seeds = a.by_image.shape[1], a.by_seed.shape[1]
     total = a.by_seed.sum(axis=1)[:, None] - b.by_seed.sum(axis=1)[None, :]
     difference = total / (seeds * images)
@@ -261,13 +262,13 @@ def _compare_blocks(a: _Counts, b: _Counts) -> tuple[Floats, Floats]:
     se, df = _error(var_images, var_seeds, images, seeds)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(difference) / se
-    exact = np.where(difference == 0, 1.0, 0.0)  # p for zero variance
+    exact = np.where(difference == 0, 1.0, 0.0)  # p-value for zero variance
     p = np.where(se > 0, 2 * special.stdtr(df, -t), exact)
     return difference, np.where(np.isnan(se), np.nan, p)
 
 
 def _squares(a: Floats, b: Floats) -> Floats:
-    """Return sums of squared differences between rows of ``a`` and of ``b``; exact integers."""
+    """Return sums of squared differences between rows of ``a`` and of ``b``, as exact integers."""
     products: Floats = a @ b.T
     squares: Floats = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * products
     return squares
@@ -276,7 +277,7 @@ def _squares(a: Floats, b: Floats) -> Floats:
 def _variance(squares: Floats, total: Floats, units: int, repeats: int) -> Floats:
     """Return the sample variance over ``units`` of count / ``repeats``, from sums of counts.
 
-    The numerator is an integer below 2^53, hence exact. NaN for a single unit.
+    The numerator is an integer below 2^53 and therefore exact. Returns NaN for a single unit.
     """
     if units < 2:
         return np.full_like(squares, np.nan)
@@ -299,20 +300,20 @@ def _error(var_images: Floats, var_seeds: Floats, images: int, seeds: int) -> tu
 def _score_interval(
     mean: float, se: float, df: float, seeds: int, images: int
 ) -> tuple[float, float]:
-    """Return Wilson's interval of a row's accuracy; NaN if ``se`` is."""
+    """Return Wilson's interval for a row's accuracy; NaN if ``se`` is NaN."""
     spread = mean * (1 - mean)
-    if spread == 0:  # all right or all wrong: only the number of images matters
+    if spread == 0:  # all correct or all wrong: only the number of images matters
         size = float(images) if not np.isnan(se) else np.nan
     else:
         size = min(spread / se**2, seeds * images) if se != 0 else float(seeds * images)
     ratio = float(_t_quantile(np.asarray(df))) ** 2 / size
     center = (mean + ratio / 2) / (1 + ratio)
     half = np.sqrt(ratio * (spread + ratio / 4)) / (1 + ratio)
-    low, high = np.clip([center - half, center + half], 0, 1)  # against rounding; NaN stays
+    low, high = np.clip([center - half, center + half], 0, 1)  # guards against rounding; keeps NaN
     return float(low), float(high)
 
 
 def _t_quantile(df: Floats | float, tail: float = LEVEL / 2) -> Floats:
-    """Return the quantile of Student's t at ``1 - tail``; the normal's for infinite ``df``."""
+    """Return the ``1 - tail`` quantile of Student's t, or of the normal if ``df`` is infinite."""
     upper = 1 - tail
     return np.where(np.isinf(df), special.ndtri(upper), special.stdtrit(df, upper))

@@ -1,4 +1,4 @@
-"""The compression steps stated in a result's recipe."""
+"""Compression steps in the recipe of a result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UNCOMPRESSED = "none"
 
 
 def compression(content: Mapping[str, Any]) -> str:
-    """Return the compression steps of a recipe's content, e.g. ``prune50+int8``, or ``none``."""
+    """Return the compression steps in a recipe's content, e.g. ``prune50+int8``, or ``none``."""
     steps = content.get("compress")
     if isinstance(steps, Mapping):
         steps = steps.get("steps") or steps.get("name")

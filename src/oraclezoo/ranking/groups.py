@@ -1,4 +1,4 @@
-"""Grouping of results into tables, and merging of results of the same recipe."""
+"""Group results into tables, and merge results of the same recipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oraclezoo.result import Result, Track
 
 
 class Group(NamedTuple):
-    """Properties that the results of one table share; ``data_key`` identifies the data files."""
+    """Properties shared by the results in a table; ``data_key`` identifies the data files."""
 
     track: str
     division: str
@@ -47,10 +47,11 @@ def _agree(a: Track, b: Track) -> bool:
 
 
 def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
-    """Return one entry per recipe, and the number of additional results by the entry's id.
+    """Return one entry per recipe, and the number of further results, keyed by the entry's ID.
 
-    A recipe gets a separate row for each version or code of a plugin. The chosen result of a row
-    has the most seeds; ties are broken in favor of one with training times, then of the earliest.
+    A recipe gets a separate row for each version of a plugin's code. Of several results for a row,
+    the one with the most seeds is chosen; ties go to a result with training times, then to the
+    earliest.
     """
     by_hash: dict[tuple[str, object], list[Entry]] = defaultdict(list)
     for entry in entries:

@@ -1,7 +1,7 @@
 """Ledger of test-set evaluations: the distinct recipes scored on a test split.
 
 Selecting the best of many recipes on the same test images overestimates its accuracy; the ledger
-counts those recipes. It is an append-only file of JSON lines in the results' folder.
+records how many recipes were scored. It is an append-only JSON Lines file in the results folder.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ FILE = "ledger.jsonl"
 def record(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
     """Record that a recipe was evaluated on the test split of a track.
 
-    Appends with a single write, so that concurrent processes do not overwrite each other's lines.
+    Appends the record in a single write, so that concurrent processes do not overwrite each other.
 
     Args:
-        folder: Folder of the results; created if missing.
+        folder: Folder with the results; created if missing.
         track: Name of the track.
-        data_key: ``data_key`` of :class:`oraclezoo.result.Track`.
+        data_key: The ``data_key`` of the :class:`oraclezoo.result.Track`.
         recipe_hash: Hash of the recipe.
     """
     entry = {
@@ -48,7 +48,7 @@ def note(folder: Path, *, track: str, data_key: str, recipe_hash: str) -> None:
 def recipes(folder: Path, track: str, data_key: str) -> set[str]:
     """Return the hashes of the recipes recorded for a track and its data.
 
-    Lines torn by a crash are skipped. Raises ResultError if the ledger cannot be read.
+    Skips lines that a crash left incomplete. Raises ResultError if the ledger cannot be read.
     """
     path, name = folder / FILE, track.removeprefix("oraclezoo:")
     try:
@@ -63,6 +63,6 @@ def recipes(folder: Path, track: str, data_key: str) -> set[str]:
 
 
 def count(folders: Path | Iterable[Path], track: str, data_key: str) -> int:
-    """Return the number of distinct recipes recorded in one folder or in the union of several."""
+    """Return the number of distinct recipes recorded in one folder, or in several combined."""
     listed = [folders] if isinstance(folders, Path) else folders
     return len(set().union(*(recipes(folder, track, data_key) for folder in listed)))

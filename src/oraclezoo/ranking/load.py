@@ -1,4 +1,4 @@
-"""Loading of results with their predictions from folders and files."""
+"""Load results and their predictions from folders and files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _FAMILY = "oraclezoo/result/"
 
 
 class Entry(NamedTuple):
-    """A result and its predictions, which are None if all its seeds failed."""
+    """A result and its predictions; the predictions are None if all seeds failed."""
 
     result: Result
     predictions: Predictions | None
 
 
 def entry_of(result: Result) -> Entry:
-    """Return the entry of a result that was loaded from or saved to a file.
+    """Return the entry for a result that was loaded from or saved to a file.
 
     Raises:
-        ResultError: The result has no file, or its predictions are missing or wrong.
+        ResultError: The result has no file, or its predictions are missing or invalid.
     """
     if result.predictions is None:
         return Entry(result, None)
@@ -39,12 +39,12 @@ def entry_of(result: Result) -> Entry:
 
 
 def load_results(sources: str | Path | Iterable[str | Path]) -> list[Entry]:
-    """Load all results from files and folders (not their subfolders), without duplicates.
+    """Load all results from files and folders (without subfolders), skipping duplicates.
 
-    Skips JSON files of other schemas in folders.
+    JSON files in folders that have a different schema are skipped.
 
     Args:
-        sources: Files and folders, one or several.
+        sources: One or several files and folders.
 
     Raises:
         ResultError: A source does not exist, a file is invalid, or there are no results.
@@ -65,13 +65,13 @@ def load_results(sources: str | Path | Iterable[str | Path]) -> list[Entry]:
 
 
 def paths(sources: str | Path | Iterable[str | Path]) -> list[Path]:
-    """Return one path, or several, as a list; a string is one path."""
+    """Return one or several paths as a list; a string is a single path."""
     several = [sources] if isinstance(sources, (str, Path)) else sources
     return [Path(source) for source in several]
 
 
 def published_folder() -> Path:
-    """Return the folder of the published results; raise ResultError if there is none."""
+    """Return the folder of published results. Raises ResultError if there is none."""
     for folder in (PACKAGE / "_published", PACKAGE.parents[1] / "benchmarks" / "results"):
         if folder.is_dir():
             return folder
@@ -79,7 +79,7 @@ def published_folder() -> Path:
 
 
 def _files(listed: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
-    """Yield each JSON file and whether it was named explicitly."""
+    """Yield each JSON file, and whether the caller named it explicitly."""
     for path in listed:
         if path.is_dir():
             files = (
@@ -97,6 +97,6 @@ def _files(listed: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _is_other(document: Any) -> bool:
-    """Return whether a JSON value declares a schema other than that of results."""
+    """Return whether a JSON value declares a schema other than the result schema."""
     schema = document.get("schema") if isinstance(document, dict) else None
     return isinstance(schema, str) and not schema.startswith(_FAMILY)

@@ -1,8 +1,8 @@
-"""Pareto fronts of accuracy and a cost (latency, size or training time) among a table's rows.
+"""Pareto fronts of accuracy against a cost (latency, size or training time) in a table.
 
 A row is *on the front* if no other row of its group dominates it, i.e. is at least as good in both
-respects and better in one. A row off the front may still be *not beaten*: no row of the same or
-lower cost is significantly more accurate by the protocol's comparison
+accuracy and cost and better in one of them. A row off the front may still be *not beaten*: no row
+with the same or a lower cost is significantly more accurate according to the protocol's comparison
 (:mod:`oraclezoo.ranking.comparison`).
 """
 
@@ -21,9 +21,9 @@ COSTS: tuple[Cost, ...] = ("latency_ms", "size_bytes", "train_s")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A row with its cost and its position relative to comparable rows.
+    """A row with its cost, and its position relative to comparable rows.
 
-    Costs are compared within a ``group`` only, e.g. on the same hardware.
+    Costs are compared only within a ``group``, e.g. on the same hardware.
     """
 
     row: Row
@@ -34,7 +34,7 @@ class Point:
 
 
 def points(rows: Sequence[Row], cost: Cost) -> list[Point]:
-    """Return a point for each row that has an accuracy and this cost, in the order of rows."""
+    """Return a point for each row with an accuracy and this cost, in the order of the rows."""
     groups: dict[str, list[tuple[Row, float]]] = defaultdict(list)
     for row in rows:
         value = cost_of(row, cost)
@@ -52,9 +52,9 @@ def points(rows: Sequence[Row], cost: Cost) -> list[Point]:
 
 
 def front(accuracy: Sequence[float], cost: Sequence[float]) -> list[bool]:
-    """Return whether each point is non-dominated; O(n log n).
+    """Return whether each point is non-dominated, in O(n log n).
 
-    Points that are equal in accuracy and cost do not dominate each other.
+    Points with equal accuracy and cost do not dominate each other.
 
     >>> front([90.0, 95.0, 94.0], [1.0, 2.0, 3.0])
     [True, True, False]
@@ -72,14 +72,14 @@ def front(accuracy: Sequence[float], cost: Sequence[float]) -> list[bool]:
 
 
 def cost_of(row: Row, cost: Cost) -> float | None:
-    """Return a row's cost, or None if not measured; latency is the p50 of batch size 1."""
+    """Return the cost of a row, None if not measured; latency is the p50 at batch size 1."""
     if cost == "latency_ms":
         return None if row.latency is None else row.latency.p50_ms
     return row.size_bytes if cost == "size_bytes" else row.train_s
 
 
 def group_of(row: Row, cost: Cost) -> str:
-    """Return the group within which a row's cost is comparable; sizes compare everywhere."""
+    """Return the group within which the cost of a row is comparable; sizes always are."""
     if cost == "size_bytes":
         return "all rows"
     if cost == "train_s" or row.latency is None:

@@ -1,7 +1,7 @@
-"""Stored predictions of a result: float16 probabilities, verified when read.
+"""Stored predictions of a result: float16 probabilities, verified on reading.
 
-The protocol computes accuracy from them: a prediction is the class with the largest stored float16
-probability, the first one if several are equal.
+The protocol defines accuracy in terms of these probabilities: the prediction is the class with the
+largest stored float16 probability, or the first such class in case of ties.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Predictions:
 
 
 def accuracy_of(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Return the protocol's accuracy in [0, 1]; probabilities are rounded to float16 first.
+    """Return accuracy in [0, 1] as the protocol defines it, from probabilities rounded to float16.
 
     Args:
         probabilities: ``(images, classes)``.
@@ -55,11 +55,11 @@ def losses(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[n
     """Return the mean negative log-likelihood in nats over images.
 
     Args:
-        probabilities: ``(..., images, classes)``; rounded to float16, and 0 is clipped to 1e-7.
+        probabilities: ``(..., images, classes)``; rounded to float16, with 0 clipped to 1e-7.
         labels: Integers ``(images,)``.
 
     Returns:
-        Float64 of the leading shape, e.g. one value per seed.
+        Float64 array of the leading shape, e.g. one value per seed.
     """
     stored, truth = np.asarray(probabilities, dtype=np.float16), np.asarray(labels)
     indices = np.broadcast_to(truth[:, None], (*stored.shape[:-1], 1))
@@ -69,10 +69,10 @@ def losses(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArray[n
 
 
 def save_predictions(path: Path, probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> str:
-    """Write predictions atomically as safetensors.
+    """Write predictions atomically to a safetensors file.
 
     Args:
-        path: The file.
+        path: Path of the file.
         probabilities: Float ``(seeds, images, classes)``; stored as float16.
         labels: Integers ``(images,)``.
 
@@ -96,12 +96,12 @@ def save_predictions(path: Path, probabilities: npt.ArrayLike, labels: npt.Array
 def load_predictions(result: Result, folder: Path) -> Predictions:
     """Load and verify the predictions of a result.
 
-    Verifies the hash before parsing the file, then the shapes, that rows are probabilities, and
-    that they give the stated accuracy of each seed.
+    Verifies the hash before parsing the file, then checks the shapes, that each row is a
+    probability distribution, and that the predictions reproduce the stated accuracy of each seed.
 
     Args:
         result: The result.
-        folder: Folder of the result's file.
+        folder: Folder that contains the result file.
 
     Raises:
         ResultError: The result has no predictions, or a check fails.
@@ -138,7 +138,7 @@ def _correct(
 
 
 def _read(path: Path, record: PredictionsFile, seeds: int) -> bytes:
-    """Return the file's bytes after checking size and hash."""
+    """Return the contents of the file after checking its size and hash."""
     max_bytes = seeds * record.images * record.classes * 2 + record.images * 8 + _OVERHEAD_BYTES
     try:
         content = read_file(path, max_bytes)
@@ -162,7 +162,7 @@ def _parse(path: Path, content: bytes) -> dict[str, npt.NDArray[Any]]:
 
 
 def _fault(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> str:
-    """Return the reason why the arrays are not valid predictions, or an empty string."""
+    """Return the reason why the arrays are not valid predictions; empty if they are valid."""
     if probabilities.dtype != np.float16 or probabilities.ndim != 3 or 0 in probabilities.shape:
         return "probabilities must be float16 of shape (seeds, images, classes)"
     classes = probabilities.shape[2]
@@ -172,7 +172,7 @@ def _fault(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> str:
         return f"a label lies outside 0..{classes - 1}"
     if not np.isfinite(probabilities).all() or probabilities.min() < 0:
         return "a probability is negative or not finite"
-    rounding = 1e-3 + classes * 2.0**-25  # float16: relative for large, absolute for tiny values
+    rounding = 1e-3 + classes * 2.0**-25  # float16: relative for large, absolute for tiny
     if np.abs(probabilities.sum(axis=2, dtype=np.float64) - 1).max() > rounding:
         return "the probabilities of an image do not sum to 1"
     return ""

@@ -1,6 +1,6 @@
-"""Rendering of a leaderboard as Markdown, HTML, CSV, JSON, or for a terminal.
+"""Render a leaderboard as Markdown, HTML, CSV or JSON, or for the terminal.
 
-Names and messages in results are untrusted, and every format escapes them.
+Names and messages in results are untrusted; every format escapes them.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     import rich.table
 
 Cell = tuple[str, ...]
-"""The lines of a cell."""
+"""Lines of text in a cell."""
 
 
 def title(table: Rows) -> str:
-    """Return the title: track, division and a mark for synthetic data."""
+    """Return the title: track, division, and a note if the data are synthetic."""
     data = f", data {table.data}" if table.data else ""
     mark = " · SYNTHETIC data: generated characters, not real ones" if table.synthetic else ""
     return f"Leaderboard: {table.track}, {table.division} division{data}{mark}"
 
 
 def caption(table: Rows, *, robust: bool = False) -> list[str]:
-    """Return the notes that define the figures, one string each."""
+    """Return notes that define the figures, one string per note."""
     classes = sorted({row.hardware_class for row in table.rows})
     hardware = f"hardware class {classes[0]}"
     if len(classes) > 1:
@@ -84,7 +84,7 @@ def caption(table: Rows, *, robust: bool = False) -> list[str]:
 
 
 def columns(table: Rows, *, robust: bool = False) -> list[tuple[str, Callable[[Row], Cell]]]:
-    """Return the header and the cell function of each column."""
+    """Return the header and cell function of each column."""
     selected: list[tuple[str, Callable[[Row], Cell]]] = [
         ("#", lambda row: (str(row.number),)),
         ("Rank", lambda row: (NONE if row.rank is None else str(row.rank),)),
@@ -103,7 +103,7 @@ def columns(table: Rows, *, robust: bool = False) -> list[tuple[str, Callable[[R
 
 
 def markdown(table: Rows, *, robust: bool = False) -> str:
-    """Return the table as GitHub-flavoured Markdown."""
+    """Return the table as GitHub-Flavored Markdown."""
     table_columns = columns(table, robust=robust)
     lines = [f"**{_markdown(title(table))}**", ""]
     lines.append("| " + " | ".join(name for name, _ in table_columns) + " |")
@@ -116,7 +116,7 @@ def markdown(table: Rows, *, robust: bool = False) -> str:
 
 
 def rich_table(table: Rows, *, robust: bool = False) -> rich.table.Table:
-    """Return the table for rich to print, without interpreting markup in its cells."""
+    """Return the table as a rich table; markup in cells is not interpreted."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -159,7 +159,7 @@ def html_text(table: Rows) -> str:
 
 
 def csv_text(table: Rows, *, header: bool) -> str:
-    """Return all fields as CSV; the settings of a latency have separate columns."""
+    """Return all fields as CSV; each setting of a latency measurement is a separate column."""
     rows = [{"track": table.track, "division": table.division, **_flat(row)} for row in table.rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -170,7 +170,7 @@ def csv_text(table: Rows, *, header: bool) -> str:
 
 
 def json_dict(table: Rows) -> dict[str, Any]:
-    """Return all fields, title and caption as a JSON document."""
+    """Return all fields, the title and the caption as a JSON document."""
     document: dict[str, Any] = {"title": title(table), "caption": caption(table)}
     document |= dataclasses.asdict(table)
     document["rows"] = [
@@ -185,7 +185,7 @@ def _recipe(row: Row) -> Cell:
 
 
 def _components(row: Row) -> Cell:
-    """Return backbone, optimizer and scheduler, then the plugins that provide them."""
+    """Return backbone, optimizer and scheduler, followed by the plugins that provide them."""
     names = (short(row.backbone), short(row.optimizer), short(row.scheduler))
     return (*names, f"({row.plugins})") if row.plugins else names
 
@@ -266,7 +266,7 @@ def _csv(value: Any) -> Any:
 
 
 def _line(cell: Cell) -> str:
-    """Join the lines of a cell with commas; parenthesised lines follow without a comma."""
+    """Join the lines of a cell with commas, but without a comma before a parenthesized line."""
     return "".join(
         part if not index else f" {part}" if part[0] in "([" else f", {part}"
         for index, part in enumerate(cell)

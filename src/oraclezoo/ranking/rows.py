@@ -1,4 +1,4 @@
-"""Rows of a leaderboard: the figures of each recipe."""
+"""Rows of a leaderboard: the figures for each recipe."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from oraclezoo.result import Failure, Result
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recipe of a leaderboard.
+    """A row of a leaderboard, for one recipe.
 
-    ``ties_with`` holds the ``number`` of each row that was compared with this one and is not
-    significantly different, ``beaten_by`` that of each significantly better row (``rank`` is one
-    more than their count). ``rank`` is None if the row was not compared with any other.
+    ``ties_with`` holds the ``number`` of each row that was compared with this one and does not
+    differ significantly, ``beaten_by`` the number of each significantly better row (``rank`` is one
+    more than their count). ``rank`` is None if the row was not compared with any other row.
 
-    Percentages are of test images; ``seed_std_points`` is the sample standard deviation over seeds
-    in percentage points. ``accuracy_percent`` is None if every seed failed, and ``failed`` gives
-    the reasons. Training times are medians over seeds with their range, ``latency`` is of batch
-    size 1. ``replicates`` counts further results of the same recipe.
+    Percentages refer to test images; ``seed_std_points`` is the sample standard deviation over
+    seeds in percentage points. ``accuracy_percent`` is None if every seed failed, and ``failed``
+    states the reasons. Training times are medians over seeds with their range, and ``latency`` is
+    for batch size 1. ``replicates`` is the number of further results for the same recipe.
 
     ``ece_percent`` (15 bins of equal width), ``ece_equal_mass_percent`` and ``nll_nats`` are
     computed from the stored probabilities. ``corrupted_percent`` is the mean accuracy on corrupted
-    images, None if not measured. ``reproductions`` counts environments that reproduced the result
-    exactly or within its spread, ``reproductions_differing`` those that did not. ``plugins`` lists
-    the distributions, with versions, of components that are not built in. ``compression`` is
-    ``none``, or the compression steps applied to the model.
+    images, or None if not measured. ``reproductions`` counts the environments that reproduced the
+    result exactly or within its spread, ``reproductions_differing`` those with a different result.
+    ``plugins`` lists the distributions, with versions, of components that are not built in.
+    ``compression`` is ``none`` or the compression steps applied to the model.
     """
 
     number: int
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def marks(self) -> list[str]:
-        """Short remarks to show next to the recipe's name."""
+        """Short remarks shown next to the name of the recipe."""
         remarks = (
             ("refit", self.refit),
             (f"{self.replicates} replicate{'s' * (self.replicates > 1)}", self.replicates),
@@ -87,19 +87,19 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The recipe's name with its compression in parentheses, e.g. ``tiny (int8)``."""
+        """Name of the recipe with its compression in parentheses, e.g. ``tiny (int8)``."""
         steps = clean(self.compression, 40)
         return self.recipe if steps == UNCOMPRESSED else f"{self.recipe} ({steps})"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one track and division on the same data files.
+    """Rows for one track and division on the same data files.
 
-    ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes in the
-    ledgers of the results' folders for this test split, None without a ledger. ``data`` is the
-    name of a user's data set, or identifies the data files if a track has tables for several
-    versions of them; it is empty otherwise.
+    ``test`` is the number of test images. ``recipes_scored`` counts the distinct recipes recorded
+    for this test split in the ledgers of the results folders, or is None without a ledger. ``data``
+    is the name of a user's data set, or identifies the data files if a track has tables for several
+    versions of them; otherwise it is empty.
     """
 
     track: str
@@ -112,7 +112,7 @@ class Rows:
 
 
 def row_of(result: Result) -> Row:
-    """Return the row of a result, without the figures that need predictions or other results."""
+    """Return the row for a result, without figures that need predictions or other results."""
     reproductions = record.count(record.of_result(result.path) if result.path else ())
     robustness = result.robustness
     times = [score.train_s for score in result.seeds if score.train_s is not None]
@@ -157,7 +157,7 @@ def row_of(result: Result) -> Row:
 
 
 def _plugins(result: Result) -> str:
-    """Return ``distribution version (code)`` of a result's plugins, separated by commas."""
+    """Return ``distribution version (code)`` for each plugin of a result, separated by commas."""
     return ", ".join(
         f"{name} {version}" + (f" ({sha256[:8]})" if sha256 else "")
         for name, version, sha256 in result.plugin_key
@@ -173,6 +173,6 @@ def _reasons(failures: tuple[Failure, ...], *, spell_out: bool) -> str:
 
 
 def _batch_one(latency: tuple[LatencyRow, ...]) -> LatencyRow | None:
-    """Return the lowest latency of batch size 1 on the fewest threads measured."""
+    """Return the lowest latency at batch size 1, with the smallest number of threads measured."""
     single = [row for row in latency if row.batch_size == 1]
     return min(single, key=lambda row: (row.threads, row.p50_ms), default=None)

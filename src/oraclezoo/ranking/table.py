@@ -1,4 +1,4 @@
-"""Leaderboard tables: results of one track and division, ranked with ties."""
+"""Leaderboard tables: results for one track and division, ranked with ties."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Table(Rows):
-    """The leaderboard of one track and division on the same data files.
+    """The leaderboard for one track and division on the same data files.
 
-    The fields are those of :class:`~oraclezoo.ranking.rows.Rows`.
+    For the fields see :class:`~oraclezoo.ranking.rows.Rows`.
     """
 
     def to_markdown(self, *, robust: bool = False) -> str:
-        """Return a GitHub-flavoured Markdown table with title and caption.
+        """Return a GitHub-Flavored Markdown table with title and caption.
 
         Args:
-            robust: Add columns for calibration and accuracy on corrupted images.
+            robust: Whether to add columns for calibration and for accuracy on corrupted images.
         """
         return render.markdown(self, robust=robust)
 
     def to_rich(self, *, robust: bool = False) -> rich.table.Table:
-        """Return a table for rich to print; ``robust`` as for :meth:`to_markdown`."""
+        """Return a rich table; for ``robust`` see :meth:`to_markdown`."""
         return render.rich_table(self, robust=robust)
 
     def to_csv(self, *, header: bool = True) -> str:
@@ -49,7 +49,7 @@ class Table(Rows):
         return render.csv_text(self, header=header)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields as a JSON-serialisable dictionary."""
+        """Return all fields as a JSON-serializable dictionary."""
         return render.json_dict(self)
 
     def __repr__(self) -> str:
@@ -65,16 +65,16 @@ class Table(Rows):
 def leaderboard(
     results: Iterable[Result | Entry], *, track: str | None = None, division: str | None = None
 ) -> Table:
-    """Return the table of results of one track and division.
+    """Return the table of results for one track and division.
 
     Args:
-        results: Results, or entries with their predictions already loaded.
+        results: Results, or entries whose predictions are already loaded.
         track: Keep only results of this track.
         division: Keep only results of this division.
 
     Raises:
-        UsageError: The results belong to several tables, or none matches.
-        ResultError: There are no results, or the predictions of one are missing or wrong.
+        UsageError: The results belong to several tables, or none of them matches.
+        ResultError: There are no results, or predictions are missing or invalid.
     """
     several = tables(results, track=track, division=division)
     if len(several) > 1:
@@ -88,9 +88,9 @@ def leaderboard(
 def tables(
     results: Iterable[Result | Entry], *, track: str | None = None, division: str | None = None
 ) -> list[Table]:
-    """Return one table per track, division and version of the data files.
+    """Return one table for each track, division and version of the data files.
 
-    Arguments and exceptions are those of :func:`leaderboard`, which expects a single table.
+    For arguments and exceptions see :func:`leaderboard`, which expects a single table.
     """
     entries = [r if isinstance(r, Entry) else entry_of(r) for r in results]
     if not entries:
@@ -117,7 +117,7 @@ def tables(
 
 
 def _name(entries: list[Entry]) -> str:
-    """Return the name of a user's data set; empty for other tracks and without a record."""
+    """Return the name of a user's data set; empty for other tracks or without a record."""
     for entry in entries:
         path = entry.result.path
         record = None if path is None else own_track(entry.result, path.parent)
@@ -150,10 +150,10 @@ def _table(entries: list[Entry], data: str) -> Table:
 
 
 def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
-    """Return rows sorted by mean accuracy, compared rows first, with rank, ties and interval.
+    """Return the rows sorted by mean accuracy, compared rows first, with rank, ties and interval.
 
-    Rows are not sorted by rank, because few rows are significantly better than a row with a large
-    variance over seeds, which would then be listed too high.
+    Rows are not sorted by rank: few rows are significantly better than a row with a large variance
+    over seeds, so sorting by rank would place it too high.
     """
     correct = [predictions.correct for _, predictions in scored]
     pairs = comparison.compare(correct, [[s.seed for s in result.seeds] for result, _ in scored])
@@ -201,7 +201,7 @@ def _ranked(scored: list[tuple[Result, Predictions]]) -> list[Row]:
 
 
 def _recipes_scored(entries: list[Entry]) -> int | None:
-    """Return the number of recipes in the ledgers beside the results, or None without a ledger."""
+    """Return how many recipes the ledgers beside the results list; None without a ledger."""
     track = entries[0].result.track
     folders = {e.result.path.parent for e in entries if e.result.path is not None}
     folders = {folder for folder in folders if (folder / ledger.FILE).is_file()}

@@ -1,4 +1,4 @@
-"""Short text for names, numbers and untrusted strings."""
+"""Format names, numbers and untrusted strings as short text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NONE = "–"
 
 
 def short(name: str) -> str:
-    """Return a qualified name without the ``oraclezoo:`` prefix, which is the default."""
+    """Return a qualified name without ``oraclezoo:``, the default prefix."""
     return name.removeprefix("oraclezoo:")
 
 
@@ -26,7 +26,7 @@ def digest8(text: str) -> str:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Format ascending numbers as ranges, or ``none``.
+    """Format numbers in ascending order as ranges, or as ``none`` if there are none.
 
     >>> ranges([1, 2, 3, 5])
     '1-3, 5'
@@ -36,7 +36,7 @@ def ranges(numbers: Sequence[int]) -> str:
 
 
 def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the first and last number of each run of consecutive ascending numbers."""
+    """Return the first and last number of each run of consecutive numbers in an ascending list."""
     intervals: list[tuple[int, int]] = []
     for number in numbers:
         if intervals and number == intervals[-1][1] + 1:

@@ -1,8 +1,8 @@
-"""Recipe: the complete configuration of a training run, as a strict, hashable record.
+"""Recipe: the complete configuration of a training run, as a strict and hashable record.
 
-A recipe is loaded from TOML, from a mapping, or by the name of a bundled one. Unknown sections and
-keys are errors that suggest similar names. :func:`oraclezoo.recipe.resolve.resolve` qualifies
-component names and checks their options; only a resolved recipe has a hash.
+A recipe is loaded from a TOML file, from a mapping, or by the name of a bundled recipe. Unknown
+sections and keys are errors that suggest similar names. :func:`oraclezoo.recipe.resolve.resolve`
+qualifies component names and checks their options; only a resolved recipe has a hash.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ _NAME = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z
 
 @dataclass(frozen=True, repr=False)
 class Recipe(Displayed):
-    """Complete configuration of a training run, except seed, device and paths.
+    """Complete configuration of a training run, except for seed, device and paths.
 
-    Create one with :meth:`load` or :meth:`from_dict`, and change it with :meth:`override`.
+    Create a recipe with :meth:`load` or :meth:`from_dict`, and change it with :meth:`override`.
 
     >>> import oraclezoo as oz
     >>> recipe = oz.Recipe.load("quick", {"optimizer.lr": 0.02})
@@ -88,15 +88,16 @@ class Recipe(Displayed):
         """Load a bundled recipe or a TOML file.
 
         Args:
-            source: Name of a bundled recipe, or path of a ``.toml`` file.
+            source: Name of a bundled recipe, or path of a TOML file.
             overrides: Dotted keys and their values, e.g. ``{"optimizer.lr": 0.05}``.
 
-        The path of a lock file (``data.lock``) is relative to the recipe's folder, or to the
-        working folder in ``overrides``. The recipe keeps the lock's digest.
+        A path of a lock file (``data.lock``) is relative to the recipe's folder or, in
+        ``overrides``, to the working directory. The recipe stores the digest of the lock instead of
+        the path.
 
         Raises:
             RecipeError: The file cannot be read, or a section, key or value is invalid.
-            DataError: The lock file in ``overrides`` cannot be read.
+            DataError: The lock file named in ``overrides`` cannot be read.
             UnknownNameError: No bundled recipe has this name.
         """
         path = find(source)
@@ -115,7 +116,7 @@ class Recipe(Displayed):
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """Create a recipe from the mapping of its TOML file. Raises RecipeError or UsageError."""
+        """Create a recipe from the mapping in its TOML file. Raises RecipeError or UsageError."""
         known = (*_TOP, *COMPONENTS, *SECTIONS)
         parts: dict[str, Any] = {}
         for key, value in document.items():
@@ -134,19 +135,19 @@ class Recipe(Displayed):
                 raise RecipeError(f"'{key}' is missing")
         if not _NAME.fullmatch(parts["name"]):
             raise RecipeError(
-                f"name '{parts['name']}': use up to 64 letters, digits, '.', '_' and '-', or two "
-                "such names with '/' between them, as a suite's recipes have"
+                f"name '{parts['name']}': use at most 64 letters, digits, '.', '_' and '-', or two "
+                "such names separated by '/', as in the recipes of a suite"
             )
         return cls(**parts)
 
     def override(self, changes: Mapping[str, object]) -> Self:
-        """Return a copy with dotted keys replaced.
+        """Return a copy in which the values of dotted keys are replaced.
 
-        Replacing a component drops the options of the old one. The path of a lock file
-        (``data.lock``) is relative to the working folder.
+        If a component is replaced, the options of the old component are dropped. A path of a lock
+        file (``data.lock``) is relative to the working directory.
         """
         document = self.to_dict()
-        for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # replace names first
+        for path in sorted(changes, key=lambda k: not k.endswith(".name")):  # component names first
             value = changes[path]
             section, dot, entry = path.partition(".")
             if not dot and section in _TOP:
@@ -164,7 +165,7 @@ class Recipe(Displayed):
         return changed if changes else self
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the mapping of the TOML file, without options that are None."""
+        """Return the mapping as stored in a TOML file, without options that are None."""
         document: dict[str, Any] = {"name": self.name, "summary": self.summary}
         for key in COMPONENTS:
             component: Component = getattr(self, key)
@@ -175,13 +176,13 @@ class Recipe(Displayed):
         return document
 
     def to_toml(self) -> str:
-        """Return the recipe as TOML; :meth:`load` reads it back equal."""
+        """Return the recipe as TOML; :meth:`load` reads it back as an equal recipe."""
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())
 
     def canonical(self) -> dict[str, Any]:
-        """Return the hashed content: everything that affects training, and nothing else."""
+        """Return the content that is hashed: everything that affects training, and nothing else."""
         if not self.resolved:
             raise UsageError(
                 "the recipe is not resolved; call oraclezoo.recipe.resolve.resolve first"
@@ -203,22 +204,22 @@ class Recipe(Displayed):
 
     @property
     def uncompressed(self) -> Self:
-        """The recipe without its compression steps."""
+        """The recipe without compression steps."""
         return dataclasses.replace(self, compress=Compress()) if self.compress.steps else self
 
     @property
     def label(self) -> str:
-        """The name, with compression steps in parentheses, such as ``tiny (int8)``."""
+        """The name of the recipe with compression steps in parentheses, e.g. ``tiny (int8)``."""
         return f"{self.name} ({self.compress.steps})" if self.compress.steps else self.name
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON.
 
-        In this JSON, keys are sorted, defaults filled in and names qualified.
+        The canonical JSON has sorted keys, qualified names, and all defaults filled in.
 
-        Keys and options added after the first published recipes count only if they differ from
-        their default.
+        Keys and options that were added after the first published recipes affect the hash only if
+        their value is not the default.
         """
         text = json.dumps(
             self.canonical(), sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
@@ -227,7 +228,7 @@ class Recipe(Displayed):
 
     @property
     def hash12(self) -> str:
-        """The first twelve digits of :attr:`hash`, as used in file names."""
+        """The first twelve hexadecimal digits of :attr:`hash`, as used in file names."""
         return self.hash[:12]
 
 
@@ -237,7 +238,7 @@ def shipped() -> list[str]:
 
 
 def find(source: str | Path) -> Path:
-    """Return the file of a recipe's name or path. Raises RecipeError or UnknownNameError."""
+    """Return a recipe's file, given its name or path. Raises RecipeError or UnknownNameError."""
     if isinstance(source, Path) or str(source).endswith(".toml"):
         path = Path(source)
         if not path.is_file():
@@ -250,9 +251,9 @@ def find(source: str | Path) -> Path:
 
 
 def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
-    """Parse ``key=value`` texts into overrides; a value that is not TOML is a plain string.
+    """Parse ``key=value`` strings into overrides; values that are not TOML are plain strings.
 
-    Raises UsageError for a malformed text or a duplicate key.
+    Raises UsageError for a malformed string or a duplicate key.
     """
     changes: dict[str, object] = {}
     for pair in pairs:
@@ -269,8 +270,8 @@ def parse_assignments(pairs: Iterable[str]) -> dict[str, object]:
 def parse_value(text: str, key: str = "value") -> object:
     """Parse ``text`` as a TOML value; return it unchanged if it is not TOML.
 
-    Raises UsageError, which names ``key``, for a value that no recipe can have, such as an integer
-    of more than 63 bits.
+    Raises UsageError, which names ``key``, for a value that no recipe can contain, such as an
+    integer of more than 63 bits.
     """
     try:
         document = tomllib.loads(f"value = {text}")
@@ -301,7 +302,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def _advice(path: str, known: Iterable[str]) -> str:
-    """Return a suggestion for a key whose section is unknown, such as ``lr``."""
+    """Return a suggestion for a key without a known section, such as ``lr``."""
     from oraclezoo.recipe.near import near_keys
 
     candidates = [] if "." in path else near_keys(path)

@@ -1,7 +1,7 @@
-"""Data locks: the files of a data set and their digests, in a TOML file for version control.
+"""Data locks: names and digests of the files of a data set, as TOML for version control.
 
-``oraclezoo data lock`` writes the file. A recipe names it as ``data.lock``; training then requires
-the same data.
+``oraclezoo data lock`` writes a lock file. If a recipe names it in ``data.lock``, training requires
+the data to match the lock.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _FILE = re.compile(r"[^./\\:\0][^/\\:\0]{0,199}")
 _REMOTE = re.compile(r"(s3|gs|gcs|az|abfs|http|https|file)://[^@\s]+")
 _BREAK = re.compile(r"\[\n {4}|,\n {4}|,\n\]")
 _JOINED = {"[": "[", ",": ", ", ",\n]": "]"}
-"""Line breaks in the arrays that tomli_w writes, one item per line, and what joins the items."""
+"""Line breaks of tomli_w arrays, which have one item per line, and their replacements."""
 
 _HEAD = "# Written by 'oraclezoo data lock'; 'oraclezoo data pull' fetches the files.\n"
 
 
 def data_digest(classes: Iterable[str], flip_keeps_label: bool, learning: Mapping[str, str]) -> str:
-    """Return the identity of the data that a model learns from.
+    """Return a digest that identifies the data that a model learns from.
 
     Args:
         classes: Class names, in label order.
@@ -43,7 +43,7 @@ def data_digest(classes: Iterable[str], flip_keeps_label: bool, learning: Mappin
             file name.
 
     Returns:
-        SHA-256 (hex) of these values as JSON with sorted keys.
+        SHA-256 (hex) of the arguments as JSON with sorted keys.
     """
     content = {
         "classes": list(classes),
@@ -70,7 +70,7 @@ class LockedFile:
 
 @dataclass(frozen=True, slots=True)
 class LockedSplit:
-    """Number of images of a split, in total and of each class in label order."""
+    """Number of images in a split, in total and for each class in label order."""
 
     images: int
     per_class: tuple[int, ...]
@@ -78,17 +78,17 @@ class LockedSplit:
 
 @dataclass(frozen=True, slots=True)
 class DataLock:
-    """The content of a lock file.
+    """Content of a lock file.
 
     Attributes:
-        track: Name of the track that reads the files.
+        track: Name of the track that the files belong to.
         classes: Class names, in label order.
         flip_keeps_label: Whether a mirrored image keeps its label.
         learning: Names of the files with training or validation images or labels.
         files: All files, keyed by name.
         splits: Counts of each split, keyed by name.
-        source: Where the data come from: a URL or a citation.
-        remote: URL of a copy, for ``oraclezoo data pull``.
+        source: Origin of the data: a URL or a citation.
+        remote: URL of a copy of the files, for ``oraclezoo data pull``.
     """
 
     track: str
@@ -117,7 +117,7 @@ class DataLock:
 
     @property
     def digest(self) -> str:
-        """Identity of the data that a model learns from (see :func:`data_digest`)."""
+        """Digest that identifies the data that a model learns from (see :func:`data_digest`)."""
         learning = {name: self.files[name].sha256 for name in self.learning}
         return data_digest(self.classes, self.flip_keeps_label, learning)
 
@@ -144,7 +144,7 @@ class DataLock:
         return lock
 
     def to_toml(self) -> str:
-        """Return the lock as TOML; :meth:`read` reads it back equal."""
+        """Return the lock as TOML; :meth:`read` reads it back as an equal lock."""
         import tomli_w
 
         content: dict[str, Any] = encode(self)
@@ -155,11 +155,11 @@ class DataLock:
 
 
 def with_digest(data: object, folder: Path) -> object:
-    """Replace the path of a lock file in a recipe's ``[data]`` with the lock's digest.
+    """Replace the path of a lock file in the ``[data]`` section of a recipe with the lock's digest.
 
     Args:
-        data: The section, as read from TOML.
-        folder: Folder that a relative path refers to.
+        data: The section as read from TOML.
+        folder: Folder that relative paths refer to.
 
     Returns:
         The section; unchanged if it has no path of a lock file.
@@ -175,12 +175,12 @@ def with_digest(data: object, folder: Path) -> object:
 
 
 def digest_of(value: object, folder: Path) -> object:
-    """Return the digest of the lock file that ``data.lock`` names; other values are unchanged."""
+    """Return the digest of the lock file in ``data.lock``; other values are returned unchanged."""
     if not isinstance(value, str) or not value or is_digest(value):
         return value
     return DataLock.read(folder / value).digest
 
 
 def is_digest(text: str) -> bool:
-    """Return whether a text is a SHA-256 in hex."""
+    """Return whether a string is a SHA-256 in hexadecimal."""
     return bool(_SHA256.fullmatch(text))

@@ -1,4 +1,4 @@
-"""Recipe keys that a mistyped key or option resembles, for error messages."""
+"""Suggest recipe keys similar to a mistyped key or option, for error messages."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import difflib
 from oraclezoo.recipe.sections import COMPONENTS, SECTIONS, keys
 
 COMMON_OPTIONS = {"optimizer": ("lr", "momentum", "weight_decay")}
-"""Options that most components of a kind have; the others depend on the component."""
+"""Options that most components of a kind have; other options depend on the component."""
 
 
 def near_keys(text: str) -> list[str]:
-    """Return the dotted recipe keys whose last part is ``text``, or resembles it most.
+    """Return the dotted recipe keys whose last part equals ``text``, or is most similar to it.
 
-    If the training budget has such a key, only that is returned.
+    If the training budget has such a key, only that key is returned.
 
     >>> near_keys("epoch")
     ['budget.epochs']

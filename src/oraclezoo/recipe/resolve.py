@@ -1,4 +1,4 @@
-"""Resolution of recipes: qualify component names, check options and fill in defaults."""
+"""Resolve recipes: qualify component names, check options and fill in defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def resolve(recipe: Recipe, registry: Registry) -> Recipe:
-    """Return ``recipe`` with qualified names and all options filled in.
+    """Return ``recipe`` with qualified component names and with all options filled in.
 
     Raises UnknownNameError, AmbiguousNameError, UnknownOptionError or UsageError.
     """

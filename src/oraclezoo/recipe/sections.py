@@ -1,4 +1,4 @@
-"""Recipe sections. Each key has a type, a default, bounds and a help text."""
+"""Sections of a recipe. Each key has a type, a default value, bounds and a help text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oraclezoo.recipe.variants import Variant
 from oraclezoo.specs import Kind, Option, OptionType, Value
 
 MIN_CLIP_NORM = 1e-4
-"""Minimum gradient norm to clip to; below it, weights hardly change."""
+"""Minimum gradient norm for clipping; with a smaller one, weights would hardly change."""
 
 
 def _key(
@@ -27,11 +27,12 @@ def _key(
     choices: tuple[str, ...] = (),
     later: bool = False,
 ) -> Any:
-    """Return the field of a key in a fixed section.
+    """Return the dataclass field for a key in a fixed section.
 
-    ``later`` marks a key added after the first published recipes. The canonical JSON omits a later
-    key with its default value (and a section that becomes empty), so that published recipes keep
-    their hashes. Its default must therefore give the behavior before the key existed.
+    ``later`` marks a key that was added after the first published recipes. The canonical JSON omits
+    such a key if it has its default value (and omits a section that becomes empty), so that
+    published recipes keep their hashes. The default must therefore reproduce the behavior without
+    the key.
     """
     bounds = {"low": low, "high": high, "choices": choices}
     return field(default=default, metadata={"help": help, "later": later, **bounds})
@@ -145,11 +146,11 @@ class Augment:
     )
 
     def check_fits(self, edge: int) -> None:
-        """Raise UsageError if a value destroys images of ``edge`` x ``edge`` pixels."""
+        """Raise UsageError if a value destroys images of size ``edge`` x ``edge`` pixels."""
         limits = {
             "shift": edge / 2,  # keep at least a quarter of each image
             "cutout": 3 * edge // 4,
-            "elastic": edge / 4,  # beyond it, the field folds
+            "elastic": edge / 4,  # larger displacements make the field fold over
             "elastic_grid": edge if self.elastic else math.inf,
         }
         for name, limit in limits.items():
@@ -169,7 +170,8 @@ class Distill:
 
     teachers: int = _key(
         0,
-        "teachers trained first with this recipe and other seeds; above 0: open division",
+        "number of teachers, trained first with this recipe and other seeds; "
+        "above 0: open division",
         low=0,
         high=32,
         later=True,
@@ -210,8 +212,8 @@ class Training:
             )
 
     def check_fits(self, steps: int) -> None:
-        """Raise UsageError if the average is mostly untrained weights after ``steps`` steps."""
-        first = self.ema ** (steps - 1)  # fraction of the weights after the first step
+        """Raise UsageError if after ``steps`` steps the average is mostly untrained weights."""
+        first = self.ema ** (steps - 1)  # weight of the first step in the average
         if steps > 1 and first > 0.5:
             margin = 1 - 0.5 ** (1 / (steps - 1))
             unit = 10.0 ** (math.floor(math.log10(margin)) - 1)
@@ -244,7 +246,7 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Compress:
-    """Compression of the trained model before evaluation in bench; off without ``steps``."""
+    """Compression of the trained model before evaluation in bench; off if ``steps`` is empty."""
 
     steps: str = _key(
         "",
@@ -269,7 +271,8 @@ class Compress:
     )
     distill: float = _key(
         0.0,
-        "weight of distillation from the unpruned model in fine-tuning; above 0: open division",
+        "weight of the distillation loss in fine-tuning, with the unpruned model as teacher; "
+        "above 0: open division",
         low=0,
         high=1,
         later=True,
@@ -281,7 +284,7 @@ class Compress:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Keys without effect: pruning keys if there is no pruning step."""
+        """Keys that have no effect: the pruning keys, if no step prunes."""
         if self.steps and Variant.parse(self.steps).left is not None:
             return () if self.epochs else ("lr_scale", "distill")
         return tuple(f.name for f in dataclasses.fields(self) if f.name != "steps")
@@ -317,7 +320,7 @@ COMPONENTS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler")
 
 
 def keys(section: type) -> dict[str, Option]:
-    """Return the keys of a fixed section as options, by name."""
+    """Return the keys of a fixed section as options, keyed by name."""
     return {
         f.name: Option(
             f.name,

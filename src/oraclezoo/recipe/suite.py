@@ -1,8 +1,8 @@
 """Suite: a named list of recipes, loaded from TOML.
 
-A suite lists recipes, or derives them from one recipe, ``base``: ``[all.SECTION]`` holds changes
-common to all derived recipes, and ``[each.NAME.SECTION]`` the changes of recipe NAME. A derived
-recipe is called ``suite/NAME``.
+A suite lists recipes, or derives them from one recipe, ``base``: ``[all.SECTION]`` contains changes
+that all derived recipes share, and ``[each.NAME.SECTION]`` contains the changes for recipe NAME. A
+derived recipe is called ``suite/NAME``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _KEYS = ("summary", "recipes", "base", "all", "each")
 class Suite:
     """A named list of recipes.
 
-    ``recipes``   names, paths or suite/name of all recipes, as :func:`load_recipe` accepts them
+    ``recipes``   names, paths or suite/name of all recipes, as accepted by :func:`load_recipe`
     ``base``      name or path of the recipe from which others are derived
-    ``variants``  overrides of each derived recipe, as :meth:`Recipe.override` accepts them
+    ``variants``  overrides for each derived recipe, as accepted by :meth:`Recipe.override`
     """
 
     name: str
@@ -39,7 +39,7 @@ class Suite:
 
     @classmethod
     def load(cls, source: str | Path) -> Suite:
-        """Load a bundled suite or a TOML file, with paths relative to it. Raises RecipeError."""
+        """Load a bundled suite, or a TOML file with paths relative to it. Raises RecipeError."""
         path = Path(source)
         if path.suffix != ".toml":
             if str(source) not in shipped():
@@ -98,9 +98,9 @@ def shipped() -> list[str]:
 
 
 def load_recipe(source: str | Path, overrides: Mapping[str, object] | None = None) -> Recipe:
-    """Load a recipe as :meth:`Recipe.load` does, or a suite's derived recipe as ``suite/name``.
+    """Load a recipe like :meth:`Recipe.load`, or a derived recipe of a suite as ``suite/name``.
 
-    ``suite`` is the name of a bundled suite or the path of a suite's TOML file.
+    In ``suite/name``, ``suite`` is the name of a bundled suite or the path of a suite's TOML file.
     """
     suite, slash, name = str(source).rpartition("/")
     if isinstance(source, str) and slash and not name.endswith(".toml"):
@@ -113,7 +113,7 @@ def gather(
     suites: Iterable[str | Path] = (),
     overrides: Mapping[str, object] | None = None,
 ) -> list[Recipe]:
-    """Load recipes and then those of suites, by name or path, without duplicates."""
+    """Load recipes, followed by the recipes of suites, by name or path and without duplicates."""
     names = [str(recipe) for recipe in recipes]
     for suite in suites:
         names += Suite.load(suite).recipes

@@ -1,7 +1,7 @@
-"""Compression variants of a trained model, written as steps such as ``prune50+int8``.
+"""Compression variants of a trained model, written as steps, e.g. ``prune50+int8``.
 
-``pruneNN`` keeps NN percent of the multiply-accumulates; ``int8`` and ``fp16`` quantize the ONNX
-file. At most one pruning step comes first, then at most one quantization step.
+``pruneNN`` prunes to NN percent of the multiply-accumulates; ``int8`` and ``fp16`` quantize the
+ONNX file. A variant has at most one pruning step, followed by at most one quantization step.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _KNOWN = "pruneNN (keeps NN percent of multiply-accumulates, 1 to 99), int8 and 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Steps of a variant: percentage ``left`` of MACs after pruning (None: unpruned), precision."""
+    """A variant: ``left`` is the percentage of MACs after pruning (None: unpruned)."""
 
     left: int | None = None
     precision: str = "fp32"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse a variant. Raises UsageError."""
+        """Parse the text of a variant. Raises UsageError."""
         percent, precision = None, "fp32"
         for step in text.replace(" ", "").lower().split("+"):
             pruned = _PRUNE.fullmatch(step)

@@ -1,7 +1,7 @@
-"""Benchmark results, as frozen records and JSON documents.
+"""Benchmark results as frozen records and JSON documents.
 
-``schemas/result-1.json`` defines fields and units. Results are validated when read and before they
-are written; their content is never executed.
+``schemas/result-1.json`` defines the fields and their units. Results are validated before they are
+written and when they are read; their content is never executed.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ PROTOCOL = 1
 
 
 PluginKey = tuple[tuple[str, str, str], ...]
-"""Distribution, version and SHA-256 of the code (or "") of each plugin."""
+"""Distribution, version and SHA-256 of the code (or "") for each plugin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Data set, split (numbers of images) and division."""
+    """Data set, split (numbers of images) and division of a result."""
 
     name: str
     division: str
@@ -48,7 +48,7 @@ class Track:
 
     @property
     def data_key(self) -> str:
-        """Identity of the data: equal if all source files have the same bytes."""
+        """Identity of the data: equal if all source files have identical bytes."""
         return data_key(self.data_sha256)
 
 
@@ -64,7 +64,7 @@ class RecipeRecord:
 
     @property
     def hash12(self) -> str:
-        """First twelve digits of the hash."""
+        """First twelve hexadecimal digits of the hash."""
         return self.hash[:12]
 
 
@@ -96,7 +96,7 @@ class SeedScore:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Failed training run or measurement."""
+    """A failed training run or measurement."""
 
     seed: int
     reason: str
@@ -107,7 +107,7 @@ class Failure:
 class ModelSize:
     """Number of parameters, multiply-accumulates per image, and size in bytes.
 
-    The size is that of the saved weights, or of the ONNX file of a compressed model.
+    The size is the size of the saved weights, or of the ONNX file of a compressed model.
     """
 
     parameters: int
@@ -117,7 +117,7 @@ class ModelSize:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """Hardware of a result. ``class_`` (``class`` in JSON) groups comparable machines."""
+    """Hardware used for a result. ``class_`` (``class`` in JSON) groups comparable machines."""
 
     class_: str = field(metadata={"json": "class"})
     device: str
@@ -132,7 +132,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class PredictionsFile:
-    """File of stored predictions, next to the JSON document."""
+    """The file of stored predictions, next to the JSON document."""
 
     file: str
     sha256: str
@@ -150,7 +150,7 @@ class CorruptionScores:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Accuracy on corrupted test images; ``version`` and ``seed`` are those of the corruptions."""
+    """Accuracy on corrupted test images, with ``version`` and ``seed`` of the corruptions."""
 
     version: str
     seed: int
@@ -165,12 +165,12 @@ class Robustness:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result(Displayed):
-    """Result of one recipe on one track, trained with several seeds on one machine.
+    """Result for one recipe on one track, trained with several seeds on one machine.
 
-    ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the file
-    of the result on disk; it is neither in the document nor compared. ``robustness`` is None and
-    absent from the document if it was not measured; ``plugins`` (by distribution) is empty and
-    absent if all components are built in.
+    ``components`` is keyed by kind: backbone, optimizer, scheduler, dataset. ``path`` is the path
+    of the result file; it is neither part of the document nor compared. ``robustness`` is None, and
+    absent from the document, if it was not measured; ``plugins`` (keyed by distribution) is empty,
+    and absent from the document, if all components are built in.
     """
 
     id: str
@@ -213,7 +213,7 @@ class Result(Displayed):
 
     @property
     def plugin_key(self) -> PluginKey:
-        """Identity of the plugins' code; results with different keys get separate rows."""
+        """Identity of the code of the plugins; results with different keys get separate rows."""
         return plugin_key(self.plugins, self.foreign)
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -231,12 +231,12 @@ class Result(Displayed):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Load a JSON file. Raises ResultError that names the file, the field and the fault."""
+        """Load a JSON file. Raises ResultError, which names the file, the field and the fault."""
         return cls.read(read_json(Path(path)), Path(path))
 
     @classmethod
     def read(cls, document: Any, path: Path) -> Self:
-        """Like :meth:`load`, for a JSON value that was read from ``path``."""
+        """Parse a JSON value that was read from ``path``, like :meth:`load`."""
         try:
             return cls.from_json_dict(document, path)
         except ResultError as error:
@@ -245,9 +245,9 @@ class Result(Displayed):
             raise ResultError(f"result {path}: nested too deeply to be a result") from error
 
     def save(self, folder: str | Path) -> Path:
-        """Validate and write ``<folder>/<id>.json`` atomically; return its path.
+        """Validate the result, write ``<folder>/<id>.json`` atomically, and return its path.
 
-        Write the predictions file first, so that a result never refers to a missing file.
+        Write the predictions file first, so that no result refers to a missing file.
 
         Raises ResultError if the result is invalid.
         """
@@ -260,7 +260,7 @@ class Result(Displayed):
 
 
 def make_id(track: str, recipe: str, recipe_hash: str, hardware_class: str) -> str:
-    """Return a result's id, safe as a file name; other characters become dashes."""
+    """Return an ID for a result that is safe as a file name; other characters become dashes."""
     text = f"{track}-{recipe}-{recipe_hash[:12]}-{hardware_class}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:200].strip("-")
 
@@ -268,11 +268,11 @@ def make_id(track: str, recipe: str, recipe_hash: str, hardware_class: str) -> s
 def plugin_key(
     plugins: Mapping[str, PluginSource], versions: Mapping[str, str] = MappingProxyType({})
 ) -> PluginKey:
-    """Return the identity of plugins' code.
+    """Return the identity of the code of plugins.
 
     Args:
-        plugins: Version and code by distribution.
-        versions: Versions of distributions, including those whose code is unknown.
+        plugins: Version and code, keyed by distribution.
+        versions: Versions of distributions, including distributions whose code is unknown.
     """
     stated = {name: (version, "") for name, version in versions.items()}
     known = {name: (source.version, source.sha256) for name, source in plugins.items()}
@@ -280,10 +280,10 @@ def plugin_key(
 
 
 def data_key(data_sha256: Mapping[str, str]) -> str:
-    """Return the identity of the data: digests of all source files as canonical JSON."""
+    """Return the identity of the data: digests of all source files, as canonical JSON."""
     return json.dumps(dict(data_sha256), sort_keys=True, separators=(",", ":"))
 
 
 def timestamp() -> str:
-    """Return the current UTC time for documents: ISO 8601 with a resolution of one second."""
+    """Return the current UTC time in ISO 8601 with a resolution of one second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

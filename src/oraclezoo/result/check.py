@@ -1,4 +1,4 @@
-"""Validation of result documents: the JSON Schema and cross-field checks."""
+"""Validate result documents with the JSON Schema and cross-field checks."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 SCHEMA = "oraclezoo/result/1"
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "result-1.json"
 CLOSED_EPOCHS = 50
-"""Budget of the closed division: number of epochs over the training images."""
+"""Training budget of the closed division: maximum number of epochs over the training images."""
 _PLAIN_KEYS = {"description", "type", "minimum", "maximum"}
 _NUMBERS: Mapping[str, tuple[type, ...]] = {"number": (int, float), "integer": (int,)}
 LARGEST = 2**1000
-"""Maximum of integers in a result, so that they fit into a float."""
+"""Largest integer allowed in a result, so that every integer fits into a float."""
 MAX_FILE_BYTES = 32 * 2**20
-"""Size limit; larger files are rejected without reading."""
+"""Maximum size of a result file; larger files are rejected without reading."""
 
 
 def validate(document: Any) -> None:
     """Validate a result document.
 
-    Besides the JSON Schema, checks that every number is finite, that the recipe's hash matches its
-    content, and that fields agree with each other.
+    Applies the JSON Schema, and also checks that every number is finite, that the hash of the
+    recipe matches its content, and that the fields are consistent with each other.
 
     Raises:
-        ResultError: One line that names the invalid field.
+        ResultError: The document is invalid; the message is one line that names the field.
     """
     fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
     if fault:
@@ -47,9 +47,9 @@ def validate(document: Any) -> None:
 
 
 def schema_fault(document: Any, schema: str, file: Path) -> str:
-    """Return why ``document`` violates ``schema``, as one line that names the field, or "".
+    """Return why ``document`` violates ``schema``, in one line that names the field, or "".
 
-    ``file`` is the JSON Schema. Numbers must be finite.
+    ``file`` names the JSON Schema. Numbers must be finite.
     """
     if not isinstance(document, Mapping) or "schema" not in document:
         kind = schema.split("/")[1]
@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise ResultError(f"result {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise ResultError(f"result {path}: {error}; not a result") from error
+        raise ResultError(f"result {path}: {error}; not a valid result file") from error
     try:
         return checked(json.loads(content, parse_constant=_refuse_constant), LARGEST)
     except (ValueError, RecursionError) as error:
@@ -99,7 +99,7 @@ def _validator(file: Path) -> Validator:
 
     checker = Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    )  # by the standard, 5.0 is an integer too
+    )  # in JSON Schema, 5.0 is an integer too
     quick = {"items": items, "properties": properties}
     strict = extend(Draft202012Validator, quick, type_checker=checker)  # type: ignore[no-untyped-call]  # the stubs leave it untyped
     validator: Validator = strict(json.loads(file.read_text(encoding="utf-8")))
@@ -107,9 +107,9 @@ def _validator(file: Path) -> Validator:
 
 
 def surely_fits(value: Any, schema: Any) -> bool:
-    """Return whether a number or boolean satisfies a schema that has only type and bounds.
+    """Return whether a number or boolean satisfies a schema that has only a type and bounds.
 
-    False means that jsonschema must decide.
+    If the result is False, jsonschema must decide.
     """
     if not isinstance(schema, dict) or not schema.keys() <= _PLAIN_KEYS:
         return False
@@ -123,7 +123,7 @@ def surely_fits(value: Any, schema: Any) -> bool:
 
 
 def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (field, fault) of the cross-field checks, which the schema cannot express."""
+    """Yield (field, fault) for each failed cross-field check; the schema cannot express these."""
     track, recipe, seeds = document["track"], document["recipe"], document["seeds"]
     try:
         datetime.fromisoformat(document["created"])
@@ -156,9 +156,9 @@ def _disagreements(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def beyond_closed(content: Any) -> str:
-    """Return the reason why the closed division forbids a recipe, regardless of budget, or "".
+    """Return why the closed division forbids a recipe, regardless of its budget, or "".
 
-    ``content`` is ``Recipe.canonical()``, or untrusted JSON.
+    ``content`` is the return value of ``Recipe.canonical()``, or untrusted JSON.
     """
     if _at(content, "backbone", "options", "pretrained"):
         return "the backbone uses pretrained weights"
@@ -179,7 +179,7 @@ def _at(content: Any, *keys: str) -> Any:
 
 
 def digest(content: Any) -> str:
-    """Return the SHA-256 (hex) of canonical JSON: sorted keys, no spaces. Equals Recipe.hash."""
+    """Return the SHA-256 (hex) of canonical JSON (sorted keys, no spaces), like ``Recipe.hash``."""
     text = json.dumps(
         content, sort_keys=True, separators=(",", ":"), allow_nan=False, default=list
     )  # same as in Recipe.hash

@@ -1,7 +1,7 @@
-"""Records of users' data sets that are tracks, to verify the data of published results.
+"""Records of users' data sets, for verifying the data of published results.
 
-``oraclezoo bench`` writes ``tracks/<name>.toml`` next to the results of a data set that has a name
-in its ``dataset.toml``. Such results have the track ``idx``; the digests of the files identify it.
+``oraclezoo bench`` writes ``tracks/<name>.toml`` next to the results on a data set that has a name
+in its ``dataset.toml``. The track of such results is ``idx``; file digests identify the data.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from oraclezoo.result import Result
 from oraclezoo.storage import write_atomically
 
 FOLDER = "tracks"
-"""Folder of the records in a folder of results."""
+"""Subfolder of a results folder for the records."""
 
 TRACK = "idx"
-"""The track of users' data sets in results."""
+"""Name of the track in results on users' data sets."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""Names of data sets: lower case, safe as file names."""
+"""Pattern for names of data sets: lowercase, and safe as file names."""
 
 MAX_BYTES = 2**20
 
@@ -37,14 +37,14 @@ class OwnTrack:
     """Metadata of a user's data set.
 
     Attributes:
-        name: Its name.
+        name: Name of the data set.
         source: Public source of the files: a URL or a citation.
-        synthetic: Whether the images are generated.
+        synthetic: Whether the images are synthetic.
         classes: Number of classes.
         image_size: Height and width of the images in pixels.
         learning: Number of training and validation images.
         test: Number of test images.
-        labels_sha256: SHA-256 of the test labels as little-endian int64, in the split's order.
+        labels_sha256: SHA-256 of the test labels as little-endian int64, in the order of the split.
         sha256: SHA-256 (hex) of each file, keyed by file name.
     """
 
@@ -75,7 +75,7 @@ class OwnTrack:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a record from an untrusted file. Raises ResultError."""
+        """Read a record from an untrusted file. Raises ResultError if it is invalid."""
         try:
             document = read_toml(path, MAX_BYTES)
         except (OSError, ValueError) as error:
@@ -87,26 +87,26 @@ class OwnTrack:
 
 
 def own_track(result: Result, folder: Path) -> OwnTrack | None:
-    """Return the record of a result's data in a folder of results, or None if there is none."""
+    """Return the record of a result's data set from a results folder, or None if there is none."""
     if result.track.name.removeprefix("oraclezoo:") != TRACK:
         return None
     for path in sorted((folder / FOLDER).glob("*.toml")):
         try:
             record = OwnTrack.load(path)
         except ResultError:
-            continue  # may belong to a different data set; without a record, the check reports that
+            continue  # may be a different data set; a check reports missing records
         if dict(record.sha256) == dict(result.track.data_sha256):
             return record
     return None
 
 
 def id_part(track: str, name: str) -> str:
-    """Return the text that replaces the track in a result's id, e.g. ``idx-yi-script``."""
+    """Return the text that replaces the track in the ID of a result, e.g. ``idx-yi-script``."""
     return f"{track}-{name}" if name else track
 
 
 def _fault(document: Mapping[str, Any], stem: str) -> str:
-    """Return the reason why a document is not a record, or an empty string."""
+    """Return the reason why a document is not a valid record, or an empty string."""
     types = {
         **dict.fromkeys(("name", "source", "labels_sha256"), str),
         **dict.fromkeys(("classes", "image_size", "learning", "test"), int),

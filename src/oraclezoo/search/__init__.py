@@ -1,1 +1,1 @@
-"""Search for the smallest or fastest compressed model within bounds on accuracy."""
+"""Search for the smallest or fastest compressed model within limits on the accuracy drop."""

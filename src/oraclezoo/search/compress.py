@@ -1,4 +1,4 @@
-"""Compression: search over pruning, export and quantization for the best model within bounds."""
+"""Compress a model: search pruning and quantization for the best model within given limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from oraclezoo.search.trial import RUNTIME, Chain, is_original, relative_latency
 from oraclezoo.training.finetune import Tuning, milder
 
 FOLDER, JOURNAL = "compression", "journal.jsonl"
-"""Name of the working directory in the model's folder, and of the journal in it."""
+"""Name of the working directory in the model's folder, and of the journal in that directory."""
 LARGE_BATCH = 256
 
 
@@ -81,49 +81,50 @@ def compress(
 ) -> Model:
     """Find the best compressed model that meets latency, size and accuracy limits.
 
-    Each trial prunes to a fraction of the multiply-accumulates (the first trial prunes nothing),
-    fine-tunes, exports and quantizes, which produces a float and an int8 candidate. All selections
-    use validation images. The selected candidate is timed again; if it then misses the latency
-    target, the next best is selected. A backbone that cannot be pruned is only quantized.
+    Each trial prunes the model to a fraction of its multiply-accumulates (the first trial prunes
+    nothing), fine-tunes, exports and quantizes it, which produces a float and an int8 candidate.
+    Candidates are selected on validation images. The latency of the selected candidate is measured
+    again; if it then misses the target, the next best candidate is selected. If the backbone cannot
+    be pruned, the model is only quantized.
 
     Args:
-        model: A model, a run, the folder of either, or a model's name.
-        out: Folder to write the model and ``pareto.svg`` to. An interrupted search keeps its
-            state there.
-        latency: Target: fraction of the median latency of the model's float ONNX file, in ONNX
-            Runtime. Give ``latency``, ``size`` or both.
-        size: Target: fraction of the bytes of the model's float ONNX file.
-        max_drop: Maximum accepted loss of validation accuracy, in percentage points.
-        max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
+        model: A model, a run, the folder of either, or the name of a model.
+        out: Folder for the model and ``pareto.svg``. An interrupted search keeps its state in this
+            folder.
+        latency: Target latency, as a fraction of the median latency of the model's float ONNX file
+            in ONNX Runtime. Pass ``latency``, ``size`` or both.
+        size: Target size, as a fraction of the size of the model's float ONNX file.
+        max_drop: Maximum drop in validation accuracy, in percentage points.
+        max_limit: Maximum of the one-sided 95% upper confidence limit of that drop, in percentage
             points.
         trials: Maximum number of trials; the search ends earlier if no further trial would be
             informative.
-        importance: See :func:`oraclezoo.prune`, also for ``scope``, ``round_to``, ``steps``,
+        importance: See :func:`oraclezoo.prune`, as for ``scope``, ``round_to``, ``steps``,
             ``epochs``, ``lr_scale``, ``distill``, ``temperature``, ``recipe`` and ``device``.
-        calibration: See :func:`oraclezoo.quantize`, also for ``images`` and ``sensitivity``.
-        seed: Seed of fine-tuning and of importance random and taylor.
-        batch_size: Batch size of the latency measurement.
-        threads: Threads of the latency measurement.
-        rounds: Rounds of timing.
-        resume: Continue the unfinished search in ``out`` without repeating finished trials.
+        calibration: See :func:`oraclezoo.quantize`, as for ``images`` and ``sensitivity``.
+        seed: Random seed for fine-tuning and for the importance measures random and taylor.
+        batch_size: Batch size for latency measurements.
+        threads: Number of threads for latency measurements.
+        rounds: Number of rounds of latency measurements.
+        resume: Resume the unfinished search in ``out`` without repeating finished trials.
         overwrite: Replace a model or an unfinished search in ``out``.
-        split: Split for the measurements of the last receipt: validation or test.
-        track: Data set; by default the model's training data set.
-        data_dir: Folder of the data set's files.
-        results: Folder whose ledger records a test-set evaluation.
-        registry: Registry of components; by default one with all installed plugins.
+        split: Split for the measurements in the last receipt: validation or test.
+        track: Track whose data set is used; by default the track that the model was trained on.
+        data_dir: Folder with the files of the data set; None for the default folders.
+        results: Results folder whose ledger records a test-set evaluation.
+        registry: Registry of components; by default all installed components.
         on_epoch: Called after each epoch of fine-tuning.
-        should_stop: Polled regularly; if it returns True, the search stops and keeps its state.
-        progress: Called with lines of text.
+        should_stop: Called regularly; if it returns True, the search stops and keeps its state.
+        progress: Called with one line of text at a time.
 
     Returns:
         The selected model. Its card has a receipt for each step, and a summary receipt that lists
-        all candidates.
+            all candidates.
 
     Raises:
         UsageError: An option is invalid, there is no target, or the model is already quantized.
         VerificationError: No candidate meets all limits; no model is written.
-        InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
+        InterruptedRunError: ``should_stop`` returned True; ``resume`` continues the search.
 
     Example:
         >>> small = oz.compress("runs/quick-0123456789ab-s0", latency=0.5, max_drop=0.5)
@@ -153,7 +154,7 @@ def compress_model(
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
-    """Compress a model like :func:`compress`, with the options as a record."""
+    """Compress a model like :func:`compress`, with the options in a record."""
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
         raise UsageError(
@@ -222,10 +223,10 @@ def compress_model(
 def _select(
     chain: Chain, journal: Journal, trials: int
 ) -> tuple[Trial, Candidate, tuple[Subject, Subject]] | None:
-    """Run the trials, and return the best candidate, timed again next to the original.
+    """Run the trials, and return the best candidate, timed again alongside the original.
 
-    The fastest of many noisy measurements is biased towards low latency. A candidate that misses
-    the target the second time is rejected, and the search continues without it.
+    The fastest of many noisy measurements is biased toward low latency. A candidate that misses the
+    target in the second measurement is rejected, and the search continues without it.
     """
     settings = [chain.setting, (LARGE_BATCH, torch.get_num_threads())]
     goals = chain.goals
@@ -248,7 +249,7 @@ def _select(
 
 
 def _search(chain: Chain, journal: Journal, trials: int) -> None:
-    """Run trials until their number is reached or no further one would be informative."""
+    """Run trials until the maximum number is reached or no further trial would be informative."""
     while len(journal.trials) < trials:
         share = next_share(journal.trials, chain.goals)
         if share is None:
@@ -265,7 +266,7 @@ def _search(chain: Chain, journal: Journal, trials: int) -> None:
 
 
 def _unprunable(model: Model, registry: Registry) -> str | None:
-    """Return the reason why the backbone cannot be pruned, or None if it may be prunable."""
+    """Return why the backbone cannot be pruned, or None if it may be prunable."""
     try:
         check_prunable(model, registry)
     except UsageError as error:
@@ -276,9 +277,9 @@ def _unprunable(model: Model, registry: Registry) -> str | None:
 def _digest(
     model: Model, dataset: Dataset, recipe: Recipe | None, options: Compression, plugins: bytes
 ) -> str:
-    """Return the SHA-256 of every input that affects a trial; ``--resume`` must match it.
+    """Return the SHA-256 of all inputs that affect a trial; ``--resume`` requires it to match.
 
-    Targets, accuracy limits and the number of trials do not affect a trial, so they may change on
+    Targets, accuracy limits and the number of trials do not affect a trial, so they may differ on
     ``--resume``.
     """
     inputs = [options.hashed(), dict(dataset.sha256), None if recipe is None else recipe.hash]

@@ -14,7 +14,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Crossed:
-    """A limit that a candidate violates: its option, the candidate's value, and both as text."""
+    """A limit that a candidate violates: option, the candidate's value, bound, and text."""
 
     option: str
     value: float
@@ -23,14 +23,14 @@ class Crossed:
 
     @property
     def excess(self) -> float:
-        """The distance beyond the limit: relative for a target, in points for accuracy."""
+        """Amount by which the limit is exceeded: relative for a target, in points for accuracy."""
         gate = self.option.startswith("--max")
         return self.value - self.bound if gate else self.value / self.bound - 1
 
 
 @dataclass(frozen=True)
 class Goals:
-    """Targets (fractions of the original's latency and bytes) and accuracy limits (in points).
+    """Targets (fractions of the original's latency and size) and accuracy limits (in points).
 
     Raises:
         UsageError: There is no target, or a value is out of range.
@@ -55,7 +55,7 @@ class Goals:
                 raise UsageError(f"{name} is {value:g}; it must be from 0 to 100 points")
 
     def missed(self, candidate: Candidate) -> list[Crossed]:
-        """Return the targets that a candidate misses."""
+        """Return the latency and size targets that a candidate misses."""
         missed = []
         latency = max(candidate.latency, candidate.again or 0.0)
         if self.latency is not None and latency > self.latency:
@@ -79,12 +79,12 @@ class Goals:
         return missed
 
     def crossed(self, candidate: Candidate) -> list[Crossed]:
-        """Return all limits that a candidate violates."""
+        """Return all targets and accuracy limits that a candidate violates."""
         return [*self.missed(candidate), *self.lost(candidate)]
 
 
 def pairs(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Candidate]]:
-    """Yield every candidate with its trial."""
+    """Yield every candidate together with its trial."""
     for trial in trials:
         for candidate in trial.candidates:
             yield trial, candidate
@@ -93,11 +93,12 @@ def pairs(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Candidate]]:
 def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | None:
     """Return the best candidate within all limits, or None if there is none.
 
-    Candidates are compared by cross-entropy, which has a lower variance over a few hundred images
-    than accuracy. Candidates within one standard error of the lowest are considered equivalent (the
-    one-standard-error rule; Breiman et al., Classification and Regression Trees, 1984). The least
-    pruned of them is selected, then the fastest, then the smallest: in cross-validation
-    (``benchmarks/studies/finetuning.py``), loss grows with the amount of pruning.
+    Candidates are compared by cross-entropy, which on a few hundred images has a lower
+    variance than accuracy. Candidates within one standard error of the lowest cross-entropy
+    are considered equivalent (the one-standard-error rule; Breiman et al., Classification and
+    Regression Trees, 1984). Of these, the least pruned candidate is selected, then the fastest,
+    then the smallest: in cross-validation (``benchmarks/studies/finetuning.py``), the loss grows
+    with the amount of pruning.
     """
     acceptable = [pair for pair in pairs(trials) if not goals.crossed(pair[1])]
     lowest = min((candidate for _, candidate in acceptable), key=lambda c: c.loss, default=None)
@@ -108,7 +109,7 @@ def best(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate] | Non
 
 
 def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:
-    """Return the candidate that violates the fewest limits, with the least excess."""
+    """Return the candidate that violates the fewest limits, and exceeds them by the least."""
 
     def distance(pair: tuple[Trial, Candidate]) -> tuple[int, float]:
         crossed = goals.crossed(pair[1])
@@ -118,7 +119,7 @@ def nearest(trials: Sequence[Trial], goals: Goals) -> tuple[Trial, Candidate]:
 
 
 def loosened(crossed: Sequence[Crossed]) -> str:
-    """Return the limits that would accept a candidate, rounded up."""
+    """Return limits, rounded up, that would accept a candidate."""
     return " ".join(
         f"{bound.option} {math.ceil(bound.value * 100 - _ROUNDING) / 100:.2f}" for bound in crossed
     )

@@ -1,8 +1,8 @@
 """Journal of a compression search: measurements of finished trials, so that none is repeated.
 
 Each line is a JSON object with an ``event``: ``compression`` names the model, ``trial`` lists the
-candidates of a trial, ``failed`` holds the reason why a trial failed, and ``again`` the latency of
-a candidate that was timed a second time.
+candidates of a trial, ``failed`` states why a trial failed, and ``again`` holds the latency of a
+candidate that was timed a second time.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ SCHEMA = "oraclezoo/compression-journal/1"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model from a trial, compared with the original's float ONNX file.
+    """A compressed model from a trial, compared with the original's float ONNX file.
 
     ``accuracy`` and ``difference`` are fractions of the validation images; ``ci95`` is the paired
-    95% interval of the difference, ``loss_limit95`` the one-sided 95% limit of the loss.
-    ``latency``, ``size`` and ``macs`` are fractions of the original's latency, bytes, and
-    multiply-accumulates. The latency is of the fastest round; ``latency_rounds`` holds the minimum
-    and maximum over rounds. ``again`` is the relative latency in the second timing. ``loss`` is the
-    cross-entropy in nats, and ``loss_se`` the standard error of its difference from the original's.
+    95% confidence interval of the difference, ``loss_limit95`` the one-sided 95% upper confidence
+    limit of the drop in accuracy. ``latency``, ``size`` and ``macs`` are fractions of the
+    original's latency, file size and multiply-accumulates. The latency is that of the fastest
+    round; ``latency_rounds`` holds the minimum and maximum over rounds. ``again`` is the relative
+    latency in the second measurement. ``loss`` is the cross-entropy in nats, and ``loss_se`` the
+    standard error of its difference from the original's cross-entropy.
     """
 
     precision: str
@@ -55,9 +56,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial with the requested fraction of the multiply-accumulates, and its candidates.
+    """A trial: the fraction of the multiply-accumulates to keep, and the resulting candidates.
 
-    The float candidate comes first. A failed trial has no candidates but a ``reason``.
+    The float candidate comes first. A failed trial has a ``reason`` and no candidates.
     """
 
     number: int
@@ -67,7 +68,7 @@ class Trial:
 
     @property
     def reached(self) -> float:
-        """Remaining fraction of the multiply-accumulates; the requested one if the trial failed."""
+        """Remaining fraction of the multiply-accumulates, or the requested one after a failure."""
         return self.candidates[0].macs if self.candidates else self.asked
 
 
@@ -84,7 +85,7 @@ class Journal:
             raise ResultError(self._corrupt(error)) from error
 
     def begin(self, backbone: Backbone, setting: Setting) -> None:
-        """Write the name of the backbone, for readers of the file."""
+        """Write the name of the backbone, for people who read the file."""
         row = {"backbone": encode(backbone), "setting": setting}
         append(self.path, {"event": "compression", "schema": SCHEMA, **row})
 
@@ -96,7 +97,7 @@ class Journal:
         self._add(append(self.path, {"event": event, **row, "reason": trial.reason}))
 
     def again(self, trial: Trial, candidate: Candidate, latency: float) -> None:
-        """Write the latency of the second timing of a candidate."""
+        """Write the latency of a candidate's second measurement."""
         row = {"trial": trial.number, "precision": candidate.precision, "latency": latency}
         self._add(append(self.path, {"event": "again", **row}))
 

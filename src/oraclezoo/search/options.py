@@ -1,4 +1,4 @@
-"""Records of compression options."""
+"""Options of compression, as records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIALS = 8
 
 @dataclass(frozen=True)
 class Timing:
-    """Batch size and threads of the latency measurement, and the number of rounds."""
+    """Settings of latency measurements: batch size, number of threads, and number of rounds."""
 
     batch_size: int = 1
     threads: int = 1
@@ -38,7 +38,7 @@ class Timing:
         return self.batch_size, self.threads
 
     def document(self) -> dict[str, int]:
-        """Return the options under the names that 0.1 hashed and put in receipts."""
+        """Return the options under the names that version 0.1 hashed and stored in receipts."""
         return {"batch_size": self.batch_size, "threads": self.threads, "rounds": self.rounds}
 
 
@@ -46,11 +46,11 @@ class Timing:
 class Compression:
     """All options of a compression search; see :func:`oraclezoo.compress`.
 
-    ``pruning`` holds the options of every trial except its target. ``measurement`` sets the data
-    set and the split of the last receipt, but not the latency measurement, which ``timing`` sets.
+    ``pruning`` holds the options of every trial except the pruning target. ``measurement`` sets the
+    data set and split for the last receipt, and ``timing`` sets the latency measurements.
 
     Raises:
-        UsageError: ``trials`` is less than 1, or there are fewer epochs than steps.
+        UsageError: ``trials`` is less than 1, or there are fewer epochs than pruning steps.
     """
 
     goals: Goals
@@ -72,15 +72,15 @@ class Compression:
 
     @property
     def data_only(self) -> Measurement:
-        """Measurement settings of a trial: validation images, no timing, no ledger."""
+        """Measurement settings for trials: validation images, no latency, no ledger."""
         return Measurement(self.measurement.track, self.measurement.data_dir, timed=False)
 
     def pruning_document(self) -> dict[str, Any]:
-        """Return the options of pruning and fine-tuning under the names that 0.1 used."""
+        """Return the options of pruning and fine-tuning under the names that version 0.1 used."""
         return {**self.pruning.selection(), **asdict(self.tuning)}
 
     def int8_document(self) -> dict[str, Any]:
-        """Return the options of quantization under the names that 0.1 used."""
+        """Return the options of quantization under the names that version 0.1 used."""
         return {
             "calibration": self.int8.calibration,
             "images": self.int8.images,
@@ -88,7 +88,7 @@ class Compression:
         }
 
     def hashed(self) -> dict[str, Any]:
-        """Return the options that affect a trial, as 0.1 hashed them."""
+        """Return the options that affect a trial, in the form that version 0.1 hashed."""
         return {
             **self.pruning_document(),
             **self.int8_document(),

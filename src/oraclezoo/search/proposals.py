@@ -1,8 +1,8 @@
-"""Choice of the next trial, i.e. of the fraction of the multiply-accumulates to keep.
+"""Choose the next trial, i.e. the fraction of the multiply-accumulates to keep.
 
 Latency and size grow with that fraction. For each precision, bisection looks for the largest
-fraction that meets the targets, as long as it may exceed that of a candidate within all limits. The
-remaining trials go to the widest gaps below it, since accuracy need not fall monotonically.
+fraction that meets the targets, as long as it may be larger than in a candidate within all limits.
+The remaining trials bisect the widest gaps below it, since accuracy need not be monotonic.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ FLOOR = 0.05
 RESOLUTION = 0.04
 """Minimum spacing between fractions worth trying."""
 SLACK = 0.9
-"""Factor on the first guess, since latency decreases by less than the arithmetic does."""
+"""Factor on the first guess, since latency decreases by less than the number of operations."""
 FAILURES = 2
-"""Number of failed trials, without any pruned model, after which pruning is abandoned."""
+"""Number of failed trials, with no successfully pruned model, after which pruning is given up."""
 
 Proposal = tuple[tuple[bool, float], float]
 """A priority, and the fraction to try."""
@@ -29,7 +29,7 @@ Proposal = tuple[tuple[bool, float], float]
 def next_share(trials: Sequence[Trial], goals: Goals) -> float | None:
     """Return the fraction to try next, in (0, 1], or None if no trial would be informative.
 
-    The first fraction is 1, since int8 may be enough without pruning.
+    The first fraction is 1, since quantization to int8 may suffice without pruning.
     """
     if not trials:
         return 1.0
@@ -50,8 +50,8 @@ def _brackets(
 ) -> Iterator[Proposal]:
     """Yield the next bisection step for each precision whose threshold is not known yet.
 
-    ``impossible`` is true if ``floor`` is a fraction that a trial could not reach, rather than the
-    smallest one allowed.
+    ``impossible`` is true if a trial could not reach the fraction ``floor``, and false if ``floor``
+    is the smallest fraction allowed.
     """
     choice = best(completed, goals)
     enough = 0.0 if choice is None else choice[0].reached
@@ -88,7 +88,7 @@ def _gaps(completed: Sequence[Trial], goals: Goals, floor: float) -> Iterator[Pr
         bottom = floor if below is None else max(floor, below.asked)
         width = trial.reached - bottom
         if all(goals.lost(candidate) for candidate in trial.candidates):
-            break  # removing more channels will not recover the loss
+            break  # removing more channels will not recover the accuracy
         if width > RESOLUTION:
             yield (True, width), bottom + width / 2
 

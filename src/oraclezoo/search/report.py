@@ -1,4 +1,4 @@
-"""Report of a compression search: its candidates as text, as a table, as JSON and as a figure."""
+"""Report of a compression search: its candidates as text, table, JSON and figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """Trials of a search and the selected candidate, or None if none meets all limits."""
+    """Trials of a search and the selected candidate (None if no candidate meets all limits)."""
 
     chain: Chain
     trials: tuple[Trial, ...]
@@ -59,14 +59,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class CompressionReport:
-    """The options and findings of a compression search, for its receipt."""
+    """Options and findings of a compression search, for its receipt."""
 
     options: Compression
     selected: Candidate
     summary: Summary
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry ``options`` of the receipt."""
+        """Return the ``options`` entry of the receipt."""
         goals = dataclasses.asdict(self.options.goals)
         return {
             **{name: value for name, value in goals.items() if value is not None},
@@ -85,9 +85,9 @@ def header() -> tuple[str, ...]:
 
 
 def rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Return a table row for each record of :meth:`Summary.document`, in a receipt's format.
+    """Return a table row for each record of :meth:`Summary.document`, as stored in a receipt.
 
-    MACs, latency and size are fractions of the original's.
+    MACs, latency and size are fractions of the original's values.
     """
     table: list[tuple[str, ...]] = []
     for record in records:
@@ -113,7 +113,7 @@ def rows(records: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def words(candidate: Candidate) -> str:
-    """Describe the figures of a candidate in one line."""
+    """Summarize a candidate's metrics in one line."""
     return (
         f"{candidate.precision} with {candidate.macs:.3f} of the multiply-accumulates, validation "
         f"accuracy {100 * candidate.accuracy:.2f}% ({100 * candidate.difference:+.2f} points), "
@@ -133,7 +133,7 @@ def outcome(trial: Trial, goals: Goals) -> str:
 
 
 def failure(summary: Summary, unprunable: str | None) -> str:
-    """Describe the nearest candidate, and the limits to loosen, if none meets all limits."""
+    """Describe the candidate closest to the limits, and the limits to loosen, if none meets all."""
     count = sum(len(trial.candidates) for trial in summary.trials)
     images = len(summary.chain.before.labels)
     _, candidate = nearest(summary.trials, summary.goals)
@@ -148,7 +148,7 @@ def failure(summary: Summary, unprunable: str | None) -> str:
 
 
 def notes(summary: Summary, split: str, unprunable: str | None) -> Iterator[str]:
-    """Yield the notes of the summary receipt."""
+    """Yield the notes for the summary receipt."""
     acceptable = sum(not summary.goals.crossed(candidate) for _, candidate in pairs(summary.trials))
     if unprunable:
         yield f"not pruned: {unprunable}"
@@ -163,7 +163,7 @@ def notes(summary: Summary, split: str, unprunable: str | None) -> Iterator[str]
 
 
 def figure(summary: Summary, folder: Path, say: Callable[[str], None]) -> None:
-    """Draw ``pareto.svg`` and ``pareto.png`` into a folder, if matplotlib is installed."""
+    """Plot ``pareto.svg`` and ``pareto.png`` in a folder, if matplotlib is installed."""
     from oraclezoo.plots.style import Letters, drawing, need_matplotlib
 
     try:

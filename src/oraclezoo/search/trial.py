@@ -31,12 +31,12 @@ from oraclezoo.search.options import Compression
 RUNTIME = ("onnxruntime",)
 FLOAT, INT8 = "fp32", "int8"
 TINY = 1e-9
-"""Lower bound on probabilities, which keeps their logarithms finite."""
+"""Lower bound for probabilities, which keeps their logarithms finite."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The steps that every trial runs, with their shared inputs.
+    """The steps of every trial, with the inputs that all trials share.
 
     ``source`` is the model to prune, ``original`` the same model with its float ONNX file, and
     ``before`` the measurements of the original on the validation images. ``work`` is the working
@@ -59,7 +59,7 @@ class Chain:
 
     @property
     def setting(self) -> Setting:
-        """Batch size and threads of the latency measurement."""
+        """Batch size and number of threads for latency measurements."""
         return self.options.timing.setting
 
     def say(self, text: str) -> None:
@@ -67,9 +67,9 @@ class Chain:
         self.callbacks.say(text)
 
     def run(self, number: int, share: float) -> Trial:
-        """Create and measure the candidates with a fraction ``share`` of the multiply-accumulates.
+        """Create and measure candidates that keep a fraction ``share`` of the multiply-accumulates.
 
-        If pruning fails, the returned trial has the reason and no candidates.
+        If pruning fails, the returned trial has a reason and no candidates.
         """
         if share == 1:
             models = {INT8: self._quantized(self.original)}
@@ -105,7 +105,7 @@ class Chain:
     def _pruned(self, number: int, share: float) -> dict[str, Model]:
         """Return the pruned model in float and in int8."""
         folder, options = self._folder(number) / "pruned", self.options
-        if (folder / CARD).is_file():  # a process was stopped after pruning
+        if (folder / CARD).is_file():  # an earlier process stopped after pruning
             model = load(folder, self.registry)
         else:
             pruning = PruneOptions(
@@ -168,7 +168,7 @@ def is_original(trial: Trial, candidate: Candidate) -> bool:
 
 
 def fastest_ms(subject: Subject) -> float:
-    """Return the median latency in milliseconds at the first setting, in the fastest round."""
+    """Return the median latency in milliseconds in the fastest round, at the first setting."""
     return min(rows[0].p50_ms for rows in subject.rows)
 
 
@@ -185,7 +185,7 @@ def relative_latency(original: Subject, subject: Subject) -> tuple[float, tuple[
 
 
 def _original_candidate(before: Side, original: Subject) -> Candidate:
-    """Return the original as a candidate: all its relative figures are 1."""
+    """Return the original as a candidate: all relative values are 1."""
     metrics = before.metrics
     return Candidate(
         precision=metrics.precision,

@@ -1,7 +1,7 @@
 """Sphinx extension that renders a leaderboard of committed results.
 
-Add ``extensions = ["oraclezoo.sphinxext"]`` to ``conf.py``. On a page, pass a folder or files of
-results, relative to the page (or, with a leading slash, to the documentation's root)::
+Add ``extensions = ["oraclezoo.sphinxext"]`` to ``conf.py``. On a page, pass folders or files of
+results with paths relative to the page (or, with a leading slash, to the documentation root)::
 
     .. oraclezoo-leaderboard:: ../results
        :track: oracle-mnist-3k

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from sphinx.writers.html5 import HTML5Translator
 
 FOLDER = "_static/oraclezoo"
-"""Folder of downloadable files in the built site."""
+"""Folder for downloadable files in the built site."""
 KIND = "oraclezoo_leaderboards"
 """Metadata key for the number of leaderboards on a page."""
 
 
 class leaderboard(nodes.General, nodes.Element):  # noqa: N801  # docutils names nodes so
-    """Leaderboard node; builders other than HTML render its children."""
+    """Document node of a leaderboard; builders other than HTML render its children."""
 
 
 class Leaderboard(SphinxDirective):
@@ -45,9 +45,9 @@ class Leaderboard(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        """Return the node. Raises a directive error if results cannot be read."""
+        """Return the node. Raises a directive error if the results cannot be read."""
         sources = [self._path(argument) for argument in self.arguments]
-        self._depend(sources)  # first, so that a page with an error is rebuilt too
+        self._depend(sources)  # done first, so that a page with an error is rebuilt too
         number = self.env.metadata[self.env.docname].get(KIND, 0) + 1
         self.env.metadata[self.env.docname][KIND] = number
         filters = {name: self.options.get(name) for name in ("track", "division")}
@@ -78,12 +78,12 @@ class Leaderboard(SphinxDirective):
 def outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
-    """Return pages with leaderboards, to rebuild them: results may have been added."""
+    """Return the pages with leaderboards, to be rebuilt because results may have been added."""
     return [name for name, data in env.metadata.items() if data.get(KIND) and name not in removed]
 
 
 def visit_html(translator: HTML5Translator, node: leaderboard) -> None:
-    """Write the HTML with links relative to this page."""
+    """Write the HTML, with links relative to the page."""
     builder = translator.builder
     page = builder.get_target_uri(builder.current_docname)
     html = re.sub(
@@ -96,7 +96,7 @@ def visit_html(translator: HTML5Translator, node: leaderboard) -> None:
 
 
 def enter(translator: nodes.NodeVisitor, node: leaderboard) -> None:
-    """Do nothing: other builders render the node's children, the tables as text."""
+    """Do nothing: other builders render the children of the node, i.e. the tables as text."""
 
 
 def leave(translator: nodes.NodeVisitor, node: leaderboard) -> None:
@@ -106,14 +106,14 @@ def leave(translator: nodes.NodeVisitor, node: leaderboard) -> None:
 def add_assets(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Add style and script to pages with a leaderboard."""
+    """Add the stylesheet and script to pages with a leaderboard."""
     if doctree is not None and any(doctree.findall(leaderboard)):
         app.add_css_file("oraclezoo-leaderboard.css")
         app.add_js_file("oraclezoo-leaderboard.js", loading_method="defer")
 
 
 def write_downloads(app: Sphinx, exception: Exception | None) -> None:
-    """Write the downloadable tables of each leaderboard."""
+    """Write the files with the downloadable tables of each leaderboard."""
     if exception is not None or app.builder.format != "html":
         return
     folder = Path(app.outdir) / FOLDER
@@ -127,7 +127,7 @@ def write_downloads(app: Sphinx, exception: Exception | None) -> None:
 
 
 def _json(boards: Sequence[Table]) -> str:
-    """Return the same document as ``oraclezoo leaderboard --json``."""
+    """Return the document that ``oraclezoo leaderboard --json`` writes."""
     data = {"tables": [table.to_json() for table in boards]}
     document = {"schema": "oraclezoo/leaderboard/1", "data": data}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,1 +1,1 @@
-"""Hyperparameter sweeps on Optuna."""
+"""Hyperparameter sweeps with Optuna."""

@@ -1,4 +1,4 @@
-"""Sweep files: a recipe, its changes, the space and the settings as TOML.
+"""Sweep files: a recipe with changes, the search space and the settings, as TOML.
 
 recipe = "quick"
 sampler = "tpe"
@@ -41,7 +41,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class SweepFile:
-    """Content of a sweep file; ``recipe`` and ``timeout`` are None if it does not have them."""
+    """Content of a sweep file; ``recipe`` and ``timeout`` are None if not set."""
 
     recipe: str | None = None
     changes: Mapping[str, object] = field(default_factory=dict)
@@ -51,10 +51,10 @@ class SweepFile:
 
 
 def read_sweep(path: str | Path) -> SweepFile:
-    """Read a sweep file; a recipe's path is relative to the file's folder.
+    """Read a sweep file; the path of a recipe is relative to the file's folder.
 
-    Raises RecipeError for an unknown key or a value of the wrong type, UsageError for settings that
-    are out of range.
+    Raises RecipeError for an unknown key or a value of the wrong type, and UsageError for settings
+    out of range.
     """
     file = Path(path)
     try:
@@ -79,7 +79,7 @@ def read_sweep(path: str | Path) -> SweepFile:
 
 
 def _dotted(prefix: str, table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield nested tables, such as ``optimizer.lr = ...`` without quotes, as dotted keys."""
+    """Yield nested tables, e.g. from an unquoted ``optimizer.lr = ...``, as dotted keys."""
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _dotted(f"{prefix}{key}.", value)

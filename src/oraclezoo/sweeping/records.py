@@ -14,17 +14,17 @@ SAMPLERS = ("random", "grid", "tpe", "gp")
 PRUNERS = ("none", "median", "halving", "hyperband")
 METRICS = ("accuracy", "loss")
 TRIALS = 20
-"""Default number of trials, except for a grid."""
+"""Default number of trials for all samplers except grid."""
 
 Point = dict[str, Any]
-"""Values of one trial by recipe key."""
+"""Values of one trial, keyed by recipe key."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the search and of the evaluation of trials; ``seed`` seeds the sampler.
+    """Settings for the search and the evaluation of trials; ``seed`` is the seed of the sampler.
 
-    ``trials`` None means the default: the full grid, or 20 for other samplers. Raises UsageError.
+    If ``trials`` is None, a grid runs in full, and other samplers run 20 trials. Raises UsageError.
     """
 
     sampler: str = "random"
@@ -67,7 +67,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Trial:
-    """One point of the space.
+    """One point of the search space, and its training runs.
 
     ``parts`` maps the number of a seed or fold to its finished training run; ``curve`` maps steps
     to the values reported to the pruner. ``status`` is running, done, pruned or failed.
@@ -88,12 +88,12 @@ class Trial:
 
     @property
     def loss(self) -> float:
-        """Mean over training runs, in nats."""
+        """Mean loss over training runs, in nats."""
         return statistics.fmean(part.loss for part in self.parts.values())
 
     @property
     def accuracy_se(self) -> float | None:
-        """Standard error of the mean over training runs; None for a single run."""
+        """Standard error of the mean accuracy over training runs; None for a single run."""
         values = [part.accuracy for part in self.parts.values()]
         return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
@@ -109,7 +109,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Watch:
-    """Callbacks of a sweep: after each trial, before each step, and for messages."""
+    """Callbacks of a sweep, called after each trial, before each step, and with messages."""
 
     on_trial: Callable[[Trial], None]
     should_stop: Callable[[], bool]
@@ -118,9 +118,9 @@ class Watch:
 
 @dataclass(frozen=True)
 class Importance:
-    """Fraction in [0, 1] of the variance between trials explained by each key, in descending order.
+    """Fraction of the variance between trials that each key explains, in descending order.
 
-    ``method`` is the name of the importance measure.
+    Fractions are in [0, 1]. ``method`` is the name of the importance measure.
     """
 
     method: str

@@ -11,14 +11,14 @@ from oraclezoo.sweeping.sweep import BEST, Sweep
 
 
 def header() -> tuple[str, ...]:
-    """Return the column titles of :func:`rows`."""
+    """Return the column headers for :func:`rows`."""
     return ("RANK", "TRIAL", "ACCURACY %", "SE", "LOSS", "SECONDS", "SETTINGS")
 
 
 def rows(sweep: Sweep) -> list[tuple[str, ...]]:
-    """Return one row of text per trial: finished trials, best first, then the others.
+    """Return one row of text per trial: finished trials, best first, then all other trials.
 
-    The standard error is over the training runs of a trial, and empty for a single run.
+    The standard error is computed over the training runs of a trial, and empty for a single run.
     """
     table: list[tuple[str, ...]] = []
     for rank, trial in enumerate(sweep.ranked, 1):
@@ -33,7 +33,7 @@ def rows(sweep: Sweep) -> list[tuple[str, ...]]:
 
 
 def document(sweep: Sweep) -> dict[str, object]:
-    """Return the sweep's outcome as JSON data."""
+    """Return the outcome of the sweep as JSON-serializable data."""
     best = sweep.best
     weight = sweep.importance
     return {
@@ -70,9 +70,9 @@ def _trial(trial: Trial) -> dict[str, object]:
 
 
 def figures(sweep: Sweep) -> list[Path]:
-    """Draw importance and slices into the sweep's folder; no figures for fewer than two trials.
+    """Plot importance and slices to the sweep's folder, unless there are fewer than two trials.
 
-    Raises OracleZooError without matplotlib.
+    Raises OracleZooError if matplotlib is not installed.
     """
     from oraclezoo.plots.style import Letters, drawing, need_matplotlib
 

@@ -1,4 +1,4 @@
-"""Search loop of a sweep, which trains one trial after another and resumes from the journal."""
+"""Search loop of a sweep: train one trial after another, resuming from the journal if possible."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Training:
 class Search:
     """The trials of one sweep.
 
-    ``ends`` is a time of the monotonic clock, or None for no time limit; ``keep_runs`` keeps run
-    folders.
+    ``ends`` is the time limit on the monotonic clock, or None; ``keep_runs`` says whether run
+    folders are kept.
     """
 
     folder: Path
@@ -71,9 +71,9 @@ class Search:
     keep_runs: bool = False
 
     def run(self, wanted: int) -> bool:
-        """Finish the first ``wanted`` trials; return False if the time limit is reached first.
+        """Finish the first ``wanted`` trials. Return False if the time limit is reached first.
 
-        Raises InterruptedRunError if a stop was requested.
+        Raises InterruptedRunError if the caller requested a stop.
         """
         trials = self.study.trials()
         for number in range(wanted):
@@ -96,7 +96,7 @@ class Search:
         return True
 
     def _try(self, trial: Trial) -> tuple[str, str]:
-        """Run the missing training runs of a trial; return its status and the reason."""
+        """Run the remaining training runs of a trial, and return its status and the reason."""
         try:
             self._train_all(trial)
         except _PrunedError as error:
@@ -133,7 +133,7 @@ class Search:
         def report(epoch: Epoch) -> None:
             if len(self.trainings) > 1 or epoch.epoch == recipe.budget.epochs:
                 return
-            for row in run.metrics:  # including epochs before an interruption
+            for row in run.metrics:  # includes the epochs before an interruption
                 value = getattr(row, f"validation_{self.settings.metric}")
                 if value is None or row.epoch in reported or pruned:
                     continue
@@ -171,12 +171,12 @@ class Search:
         return part
 
     def _consult_pruner(self, trial: Trial, step: int, value: float, when: str) -> None:
-        """Report a value to the pruner. Raises _PrunedError if the trial should stop."""
+        """Report a value to the pruner. Raises _PrunedError if the trial should be stopped."""
         if self.study.should_prune(trial.number, step, value):
             raise _PrunedError(when)
 
     def _earlier(self, trial: Trial, part: int) -> Part | None:
-        """Return the same training run of an earlier trial with the same recipe, or None."""
+        """Return the same training run from an earlier trial with the same recipe, or None."""
         for other in self.study.trials():
             if other.hash == trial.hash and part in other.parts:
                 return other.parts[part]
@@ -185,7 +185,7 @@ class Search:
     def _hash(self, point: Point) -> str:
         try:
             return resolve(self.base.override(point), self.registry).hash
-        except UsageError:  # raised again, and recorded, when the trial runs
+        except UsageError:  # raised again and recorded when the trial runs
             return ""
 
     def _clear(self, run: Run) -> None:
@@ -204,7 +204,7 @@ class Search:
 
 
 def judge(run: Run) -> Part:
-    """Return accuracy and loss of the weights that the recipe keeps. Raises DivergedError."""
+    """Return accuracy and loss for the weights that the recipe keeps. Raises DivergedError."""
     outcome = run.outcome
     accuracy: float | None = outcome.validation_accuracy
     loss: float | None = outcome.validation_loss
@@ -217,7 +217,7 @@ def judge(run: Run) -> Part:
 
 
 def plan(dataset: Dataset, out: Path, settings: Settings, data_dir: Path | None) -> list[Training]:
-    """Return the training runs of each trial, after writing the folds to ``out``."""
+    """Return the training runs that each trial needs, after writing the folds to ``out``."""
     if not settings.folds:
         return [Training(seed, data_dir, None) for seed in range(settings.seeds)]
     folders = deal(dataset, out, settings.folds)

@@ -1,7 +1,8 @@
-"""Search space of a sweep: recipe keys, each with choices or a range.
+"""Search space of a sweep: recipe keys, each with a list of choices or a range.
 
-A key's values are written ``64,128`` (choices), ``0.1:1`` (a range) or ``log:0.01:1`` (a range on a
-logarithmic scale); a range may end in a count, ``log:0.01:1:5``, for that number of spaced values.
+The values of a key are written ``64,128`` (choices), ``0.1:1`` (a range) or ``log:0.01:1`` (a range
+on a logarithmic scale). A count at the end of a range, as in ``log:0.01:1:5``, selects that many
+evenly spaced values.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FIXED = {
     "data.refit": "a refit trains on the images that trials are compared on",
     **{f"compress.{key}": "trials are not compressed" for key in keys(SECTIONS["compress"])},
 }
-"""Keys that cannot be varied, with the reason."""
+"""Keys that a sweep cannot vary, with the reason."""
 
 LARGEST_GRID = 10_000
 CHECKED = 500
@@ -39,7 +40,7 @@ _RANGE = re.compile(r"(?P<log>log:)?(?P<low>[^:]+):(?P<high>[^:]+)(:(?P<count>\d
 
 @dataclass(frozen=True)
 class Choices:
-    """A key with listed values."""
+    """A key with a list of possible values."""
 
     key: str
     values: tuple[Any, ...]
@@ -49,7 +50,7 @@ class Choices:
         return self.values
 
     def ends(self) -> tuple[Any, ...]:
-        """Return the values to check a recipe with."""
+        """Return the values with which to check a recipe."""
         return self.values
 
     def encode(self, value: Any) -> Any:
@@ -57,17 +58,17 @@ class Choices:
         return value if isinstance(value, (bool, int, float, str)) else str(value)
 
     def decode(self, param: Any) -> Any:
-        """Return the value of Optuna's ``param``. Raises ValueError."""
+        """Return the value that Optuna's ``param`` represents. Raises ValueError."""
         return self.values[[self.encode(value) for value in self.values].index(param)]
 
     def text(self) -> str:
-        """Return the values in the notation of the command line."""
+        """Return the values in command-line syntax."""
         return ",".join(map(str, self.values))
 
 
 @dataclass(frozen=True)
 class Range:
-    """A key with values from ``low`` to ``high``: all of them, or ``count`` evenly spaced ones."""
+    """A key with values from ``low`` to ``high``: any value, or ``count`` evenly spaced values."""
 
     key: str
     low: float
@@ -77,7 +78,7 @@ class Range:
     whole: bool
 
     def grid(self) -> tuple[float, ...] | None:
-        """Return all values including both ends, or None if there are too many."""
+        """Return all values including both ends, or None if they cannot be listed."""
         if self.count is None:
             if self.whole and not self.log and self.high - self.low < LARGEST_GRID:
                 return tuple(range(int(self.low), int(self.high) + 1))
@@ -87,7 +88,7 @@ class Range:
         return tuple(dict.fromkeys(self.decode(float(value)) for value in values))
 
     def ends(self) -> tuple[float, ...]:
-        """Return the values to check a recipe with."""
+        """Return the values with which to check a recipe."""
         return self.decode(self.low), self.decode(self.high)
 
     def encode(self, value: float) -> float:
@@ -97,10 +98,10 @@ class Range:
     def decode(self, param: float) -> float:
         """Round Optuna's parameter to an integer, or to six significant digits."""
         value = round(param) if self.whole else float(f"{param:.6g}")
-        return min(max(value, self.low), self.high)  # rounding may leave the range
+        return min(max(value, self.low), self.high)  # the rounded value may be out of range
 
     def text(self) -> str:
-        """Return the range in the notation of the command line."""
+        """Return the range in command-line syntax."""
         count = "" if self.count is None else f":{self.count}"
         return f"{'log:' if self.log else ''}{self.low:g}:{self.high:g}{count}"
 
@@ -111,9 +112,9 @@ Axis = Choices | Range
 def read_space(
     entries: Mapping[str, object], recipe: Recipe, registry: Registry
 ) -> tuple[Axis, ...]:
-    """Return the axes of a space for a recipe, from lists or from texts as above.
+    """Return the axes of a search space for a recipe, from lists or from strings as above.
 
-    Raises UsageError for a key or a value that the recipe cannot have.
+    Raises UsageError for a key or a value that is not valid in the recipe.
     """
     if not entries:
         raise UsageError("no key to vary; pass at least one, e.g. -p optimizer.lr=log:0.01:1")
@@ -128,13 +129,13 @@ def read_space(
 
 
 def grid_size(axes: Sequence[Axis]) -> int | None:
-    """Return the number of points of the grid; None if a range has no count."""
+    """Return the number of points in the grid, or None if a range has no count."""
     grids = [axis.grid() for axis in axes]
     return None if None in grids else math.prod(len(values or ()) for values in grids)
 
 
 def check_grid(axes: Sequence[Axis]) -> None:
-    """Raise UsageError if a range has no count."""
+    """Raise UsageError if a range has no count, as a grid requires."""
     for axis in axes:
         if axis.grid() is None:
             raise UsageError(
@@ -143,7 +144,7 @@ def check_grid(axes: Sequence[Axis]) -> None:
 
 
 def point_text(point: Mapping[str, Any]) -> str:
-    """Return ``key=value`` for each key."""
+    """Return ``key=value`` for each key, as one string."""
     return " ".join(f"{key}={_short(value)}" for key, value in point.items())
 
 
@@ -162,7 +163,7 @@ def _axis(
         return _choices(key, list(values))
     text = str(values).strip()
     match = _RANGE.fullmatch(text) if isinstance(values, str) else None
-    if key.endswith(".name") or match is None:  # names may contain colons
+    if key.endswith(".name") or match is None:  # component names may contain colons
         return _choices(key, _values(text) if isinstance(values, str) else [values])
     option = _option(key, entries, recipe, registry)
     if option.type not in ("int", "float"):
@@ -186,7 +187,7 @@ def _choices(key: str, values: list[Any]) -> Choices:
 
 
 def _values(text: str) -> list[Any]:
-    """Parse a list of TOML values without its brackets, or of plain words."""
+    """Parse a list of TOML values without its brackets, or a list of unquoted words."""
     parsed = parse_value(f"[{text}]")
     if isinstance(parsed, list):
         return parsed
@@ -204,7 +205,7 @@ def _number(key: str, text: str) -> float:
 
 
 def _option(key: str, entries: Mapping[str, object], recipe: Recipe, registry: Registry) -> Option:
-    """Return the option that a key sets, of the recipe or of a component in the space."""
+    """Return the option that a key sets, in the recipe or in a component of the space."""
     section, _, entry = key.partition(".")
     if section in SECTIONS:
         known = keys(SECTIONS[section])
@@ -226,7 +227,7 @@ def _corners(axes: Sequence[Axis]) -> Iterator[Point]:
 
 
 def _one_by_one(axes: Sequence[Axis]) -> Iterator[Point]:
-    """Yield a point for each value to check, with the first values of the other keys."""
+    """Yield a point for each value to check; the other keys have their first values."""
     first = {axis.key: axis.ends()[0] for axis in axes}
     for axis in axes:
         for value in axis.ends():

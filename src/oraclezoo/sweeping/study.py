@@ -1,8 +1,8 @@
-"""Optuna study of a sweep, in a journal file.
+"""The Optuna study of a sweep, stored in a journal file.
 
-Each proposal depends only on the sampler's seed, the trial's number and the finished trials, and
-the first record of a trial contains all values of its point. A killed sweep therefore continues
-with the same trials as an uninterrupted one.
+Each proposal depends only on the seed of the sampler, the number of the trial and the finished
+trials, and the first record of a trial contains all values of its point. If a sweep is killed and
+resumed, it therefore runs the same trials as an uninterrupted sweep.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from oraclezoo.sweeping.records import Importance, Part, Point, Settings, Trial
 from oraclezoo.sweeping.space import LARGEST_GRID, Axis, Choices, grid_size
 
 NAME = "sweep"
-"""The study's name, which must not change: Hyperband uses it to assign trials to brackets."""
+"""Name of the study. It must not change: Hyperband uses it to assign trials to brackets."""
 
 DEFINITION, HASH, REASON, PART = "definition", "recipe_hash", "reason", "training_"
 """Optuna user attributes: the study's definition, and the fields of a trial except its point."""
 
 RECORD = b'{"op_code":'
-"""First bytes of each record in Optuna's journal."""
+"""Initial bytes of each record in Optuna's journal."""
 
 FEWEST = 4
-"""Minimum number of finished trials to compute importance."""
+"""Minimum number of finished trials for computing importance."""
 
 _STATES = {
     TrialState.COMPLETE: "done",
@@ -53,10 +53,10 @@ _STATES = {
 
 
 class Study:
-    """Trials of one sweep, for one process at a time.
+    """The trials of one sweep; only one process at a time may use it.
 
-    ``definition`` is JSON data that identifies the search. Raises UsageError if the journal at
-    ``path`` belongs to a different sweep, ResultError if it cannot be read.
+    ``definition`` is JSON-serializable data that identifies the search. Raises UsageError if the
+    journal at ``path`` belongs to a different sweep, and ResultError if it cannot be read.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Study:
             return [self._trial(frozen) for frozen in self._study.trials]
 
     def propose(self) -> Point:
-        """Return the next trial's point. All trials must have ended."""
+        """Return the point of the next trial. All earlier trials must have ended."""
         scratch = self._create(None, self._sampler(len(self._study.trials)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -93,7 +93,7 @@ class Study:
         return {axis.key: axis.decode(params[axis.key]) for axis in self.axes}
 
     def start(self, point: Point, recipe_hash: str) -> Trial:
-        """Add a running trial."""
+        """Add a trial with status running."""
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=TrialState.RUNNING,
@@ -110,9 +110,9 @@ class Study:
         return self.trials()[number]
 
     def should_prune(self, number: int, step: int, value: float) -> bool:
-        """Report a running trial's value after ``step``; return whether to prune the trial.
+        """Report the value of a running trial after ``step``; return whether to prune the trial.
 
-        Reporting a step again does not change its value.
+        If a step is reported again, its first value is kept.
         """
         live = self._live(number)
         if step not in self.trials()[number].curve:
@@ -132,7 +132,7 @@ class Study:
         return self.trials()[number]
 
     def importance(self) -> Importance | None:
-        """Return each key's importance by fANOVA; None for too few trials or equal values."""
+        """Return the fANOVA importance of each key; None for too few trials or equal values."""
         values = [frozen.value for frozen in self._study.trials if _STATES[frozen.state] == "done"]
         if len(values) < FEWEST or len(set(values)) < 2:
             return None
@@ -155,7 +155,7 @@ class Study:
         )
 
     def _sampler(self, number: int) -> BaseSampler:
-        """Return the sampler of trial ``number``."""
+        """Return the sampler for trial ``number``."""
         name, seed = self.settings.sampler, (self.settings.seed * 1_000_003 + number) % 2**31
         size = grid_size(self.axes)
         if name == "tpe":
@@ -169,7 +169,7 @@ class Study:
         return optuna.samplers.RandomSampler(seed=seed)
 
     def _define(self, definition: Mapping[str, object]) -> None:
-        """Store the definition, or check it against the stored one."""
+        """Store the definition, or compare it with the stored definition."""
         stored = self._study.user_attrs.get(DEFINITION)
         if stored is None and not self._study.trials:
             self._study.set_user_attr(DEFINITION, definition)
@@ -184,7 +184,7 @@ class Study:
                 )
 
     def _live(self, number: int) -> optuna.Trial:
-        """Return Optuna's handle of a running trial, even if a killed process started it."""
+        """Return Optuna's object for a running trial, even if a killed process started it."""
         return optuna.Trial(
             self._study, self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
         )
@@ -218,7 +218,7 @@ class Study:
             yield
         except (OracleZooError, OSError):
             raise
-        except Exception as error:  # Optuna may raise any error for a corrupt line
+        except Exception as error:  # Optuna may raise any exception for a corrupt line
             cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise ResultError(
                 f"{self.path}: corrupt sweep journal ({cause}); "
@@ -228,7 +228,7 @@ class Study:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Optuna's log handler; restore the user's verbosity at the end."""
+    """Context manager that silences Optuna's log handler, and restores the verbosity at the end."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
@@ -238,10 +238,10 @@ def quiet() -> Iterator[None]:
 
 
 def _discard_torn_record(path: Path) -> None:
-    """Remove an incomplete last line and Optuna's lock file, from a killed process.
+    """Remove an incomplete last line, and Optuna's lock file, left by a killed process.
 
-    Otherwise Optuna would append its next record to that line. The caller holds the sweep's lock.
-    Raises ValueError if the end of the file is not part of a journal.
+    Otherwise Optuna would append its next record to the incomplete line. The caller must hold the
+    sweep's lock. Raises ValueError if the end of the file is not part of a journal.
     """
     for lock in path.parent.glob(f"{path.name}.lock*"):
         lock.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Sweeps: train a recipe at many points of a space, without reading the test split."""
+"""Sweeps: train a recipe at many points of a search space, without reading the test split."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ logger = logging.getLogger(__name__)
 
 JOURNAL, BEST, FOLDS = "journal.log", "best.toml", "folds"
 OLD_JOURNAL, OLD_SCHEMA = "journal.jsonl", b"oraclezoo/sweep-journal/"
-"""Journal of version 0.1.0: its name, and the start of its first line."""
+"""Journal of version 0.1.0: its file name, and the start of its first line."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Current state of a sweep; ``trials`` are in the order in which they started.
+    """Current state of a sweep; ``trials`` are in the order in which they were started.
 
     ``judged`` describes the evaluation images; ``complete`` is False if the time limit was reached
-    before the last trial; ``importance`` is None for too few trials.
+    before the last trial ended; ``importance`` is None if there are too few trials.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class Sweep:
         return next(iter(self.ranked), None)
 
     def best_recipe(self) -> Recipe:
-        """Return the best trial's recipe, as in ``best.toml``. Raises UsageError without one."""
+        """Return the best trial's recipe, as in ``best.toml``. Raises UsageError if none exists."""
         if self.best is None:
             raise UsageError(f"{self.folder}: no trial has finished")
         return Recipe.load(self.folder / BEST)
@@ -95,31 +95,31 @@ def sweep(
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Sweep:
-    """Train a recipe at many points of a space and write the best recipe to ``best.toml``.
+    """Train a recipe at many points of a search space and write the best recipe to ``best.toml``.
 
-    A call with the same ``out`` and settings resumes the sweep; more ``trials`` extend it. A trial
-    that diverges, runs out of memory or cannot be built has status ``failed``, and the sweep
-    continues. Requires the ``[sweep]`` extra.
+    A call with the same ``out`` and settings resumes the sweep; a larger ``trials`` extends it. A
+    trial that diverges, runs out of memory or cannot be built gets the status ``failed``, and the
+    sweep continues. Requires the ``[sweep]`` extra.
 
     Args:
-        recipe: A recipe, its name or its file.
-        space: Keys with lists of values or texts such as ``"log:0.01:1"`` (docs/sweeps.md).
+        recipe: A recipe, its name, or the path of its file.
+        space: Keys with lists of values or strings such as ``"log:0.01:1"`` (see docs/sweeps.md).
         sampler: ``"random"``, ``"grid"``, ``"tpe"`` or ``"gp"``.
         pruner: ``"none"``, ``"median"``, ``"halving"`` or ``"hyperband"``.
-        trials: Number of trials; by default the full grid, or 20.
-        timeout_s: Seconds after which no further step is started.
+        trials: Number of trials; by default the full grid, or 20 for other samplers.
+        timeout_s: Time in seconds after which no further step is started.
         seeds: Number of training runs of each trial, with seeds 0, 1, ....
-        folds: Number of folds for cross-validation on the training and validation images, fold
-            ``k`` with the seeds ``k``, ``k + folds``, ...; 0 evaluates on the validation images.
-        metric: ``"accuracy"`` or ``"loss"``.
-        seed: Seed of the sampler.
-        out: Folder of the sweep; by default ``sweeps/<recipe's name>``.
-        keep_runs: Keep the run folders of all trials.
+        folds: Number of folds for cross-validation on the training and validation images; fold
+            ``k`` uses the seeds ``k``, ``k + folds``, .... 0 evaluates on the validation images.
+        metric: Metric to optimize: ``"accuracy"`` or ``"loss"``.
+        seed: Random seed of the sampler.
+        out: Folder of the sweep; by default ``sweeps/<name of the recipe>``.
+        keep_runs: Whether to keep the run folders of all trials.
 
     Raises:
-        UsageError, DataError, ResultError: If settings, data or a journal are invalid.
-        OracleZooError: If Optuna is not installed.
-        InterruptedRunError: If a stop was requested.
+        UsageError, DataError, ResultError: Settings, data or the journal are invalid.
+        OracleZooError: Optuna is not installed.
+        InterruptedRunError: A stop was requested.
 
     Example:
         >>> space = {"optimizer.lr": "log:0.02:1"}
@@ -196,8 +196,8 @@ def _definition(
     registry: Registry,
     dataset: Dataset,
 ) -> dict[str, object]:
-    """Return every input that affects a trial's result, as JSON data."""
-    dataset.split("train"), dataset.split("validation")  # reading the splits computes their digests
+    """Return every input that affects the result of a trial, as JSON-serializable data."""
+    dataset.split("train"), dataset.split("validation")  # reading a split computes its digests
     definition: dict[str, object] = {
         "recipe": recipe.canonical(),
         "space": {axis.key: axis.text() for axis in axes},
@@ -211,7 +211,7 @@ def _definition(
         "data_sha256": dict(dataset.sha256),
     }
     plugins = plugin_code(recipe, registry)
-    if plugins:  # keeps the hashes of earlier studies of built-in components
+    if plugins:  # omitted if empty, to keep the hashes of earlier studies
         definition["plugins"] = encoded(plugins)
     plain: dict[str, object] = json.loads(json.dumps(definition, default=list))
     return plain
@@ -229,7 +229,7 @@ def _judged(recipe: Recipe, settings: Settings) -> str:
 
 
 def _best(base: Recipe, result: Sweep, best: Trial) -> Recipe:
-    """Return the base recipe at the best point, with the base's own ``refit``."""
+    """Return the base recipe at the best point, with the base recipe's value of ``refit``."""
     spread = "" if best.accuracy_se is None else f" +- {100 * best.accuracy_se:.1f}"
     finished = sum(trial.status != "running" for trial in result.trials)
     summary = (
@@ -250,7 +250,7 @@ def _need_optuna() -> None:
 
 
 def _refuse_old_journal(folder: Path) -> None:
-    """Raise UsageError for a sweep of 0.1.0, whose journal has a different format."""
+    """Raise UsageError for a sweep of version 0.1.0, whose journal has a different format."""
     for path in (folder / OLD_JOURNAL, folder / JOURNAL):
         if path.is_file():
             with path.open("rb") as file:

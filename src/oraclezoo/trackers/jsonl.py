@@ -1,4 +1,4 @@
-"""Tracker ``jsonl``: one JSON object per line; no dependencies."""
+"""Tracker ``jsonl``: one JSON object per line, without dependencies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FILE = "tracker.jsonl"
 
 
 class JsonLines:
-    """Appends ``start``, ``log``, ``artifact`` and ``finish`` lines, each with time and run.
+    """Tracker that appends ``start``, ``log``, ``artifact`` and ``finish`` lines to a file.
 
-    Each line is one write in append mode, so that several runs can share a file. ``start`` contains
-    the configuration. ``artifact`` contains the size in bytes and SHA-256 of a file; a folder gets
-    a line per file.
+    Each line states the time and the run, and is written in append mode by a single write, so that
+    several runs can share a file. ``start`` contains the configuration. ``artifact`` contains the
+    size in bytes and SHA-256 of a file; for a folder, one line is written per file.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class JsonLines:
         self.path = folder / FILE if path is None else Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if path is None and not config.get("resumed_step"):
-            self.path.unlink(missing_ok=True)  # from an earlier run in the same folder
+            self.path.unlink(missing_ok=True)  # left by an earlier run in the same folder
         self._append("start", config=dict(config))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -38,7 +38,7 @@ class JsonLines:
         self._append("log", step=step, values=dict(values))
 
     def artifact(self, path: Path) -> None:
-        """Append a line per file."""
+        """Append one line per file."""
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             with file.open("rb") as opened:

@@ -1,6 +1,6 @@
-"""Specs of the built-in trackers. Cheap to import: a tracker is imported when it starts.
+"""Specs of the built-in trackers. Cheap to import: a tracker is only imported when it starts.
 
-Metadata ``needs``: requirements, as text.
+Metadata: ``needs`` lists the requirements of a tracker, as text.
 """
 
 from __future__ import annotations

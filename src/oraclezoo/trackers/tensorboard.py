@@ -1,4 +1,4 @@
-"""Tracker ``tensorboard``: TensorBoard event files in the run's folder."""
+"""Tracker ``tensorboard``: TensorBoard event files in the run folder."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from oraclezoo.errors import OracleZooError
 
 FOLDER = "tensorboard"
 HEADLINES = ("validation/accuracy", "validation/loss", "train/loss")
-"""Metrics shown as columns in the HPARAMS table."""
+"""Metrics shown as columns in TensorBoard's HPARAMS table."""
 
 TEXT_BYTES = 1 << 16
-"""Maximum size of a text file to show; larger files are listed by name and size."""
+"""Maximum size of a text file to display; larger files are listed by name and size."""
 
 
 class TensorBoard:
-    """Logs metrics as scalars, configuration as hyperparameters, and text files as text.
+    """Tracker that logs metrics as scalars, configuration as hyperparameters, and text files.
 
-    Event files cannot store models; a model's files are listed by name and size. Raises
-    OracleZooError if the package tensorboard is not installed.
+    Event files cannot store models; model files are listed by name and size. Raises OracleZooError
+    if the package tensorboard is not installed.
     """
 
     def __init__(self, *, run_name: str, folder: Path, config: Mapping[str, Any]) -> None:
@@ -33,9 +33,9 @@ class TensorBoard:
             ) from error
         events, resumed = folder / FOLDER, int(config.get("resumed_step", 0))
         if not resumed:
-            shutil.rmtree(events, ignore_errors=True)  # from an earlier run in the same folder
+            shutil.rmtree(events, ignore_errors=True)  # left by an earlier run in the same folder
         torch_side: Any = tensorboard  # without type annotations
-        # TensorBoard hides events after the step from which the run resumes
+        # TensorBoard hides events after the step from which a run resumes
         first = resumed + 1 if resumed else None
         self.writer = torch_side.SummaryWriter(str(events), purge_step=first)
         hyperparameters = {key: _hyperparameter(value) for key, value in config.items()}
@@ -52,7 +52,7 @@ class TensorBoard:
         self.writer.flush()
 
     def artifact(self, path: Path) -> None:
-        """Write a text file as text, and a folder as a list of files."""
+        """Write a text file as text, or a folder as a list of its files."""
         files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         listed = []
         for file in files:
@@ -75,7 +75,7 @@ class TensorBoard:
 
 
 def _hyperparameter(value: Any) -> Any:
-    """Return ``value`` as a type that TensorBoard supports."""
+    """Convert ``value`` to a type that TensorBoard supports."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)

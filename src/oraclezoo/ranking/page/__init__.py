@@ -1,1 +1,1 @@
-"""The leaderboard page: deterministic HTML and SVG text, without templates."""
+"""The leaderboard page: HTML and SVG text, generated deterministically without templates."""

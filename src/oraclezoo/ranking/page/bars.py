@@ -1,4 +1,4 @@
-"""Inline SVG of a row: its confidence interval on a common scale, and its ties."""
+"""Inline SVG for a row: its confidence interval on a common scale, and its ties."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from oraclezoo.ranking.text import ranges, runs
 
 WIDTH, HEIGHT = 96, 14
 CELL, STRIP = 8, 80
-"""Maximum width of a row and of all rows in the strip of ties, in pixels."""
+"""Maximum width in pixels of one cell, and of all cells together, in the strip of ties."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A scale from ``low`` to ``high`` percent, logarithmic in the error like the charts.
+    """A scale from ``low`` to ``high`` percent, logarithmic in the error as in the charts.
 
-    ``least`` is the smallest error shown, in percent.
+    ``least`` is the smallest error on the scale, in percent.
     """
 
     low: float
@@ -27,13 +27,13 @@ class Scale:
     least: float
 
     def __call__(self, accuracy: float) -> float:
-        """Return the position of an accuracy, from 0 to WIDTH."""
+        """Return the horizontal position of an accuracy, from 0 to WIDTH."""
         low, high, at = (spaced(v, self.least) for v in (self.low, self.high, accuracy))
         return WIDTH * min(max((at - low) / (high - low), 0.0), 1.0)
 
 
 def scale_of(rows: Sequence[Row], images: int) -> Scale:
-    """Return the scale that covers all intervals; ``images`` is the number of test images."""
+    """Return a scale that covers all intervals; ``images`` is the number of test images."""
     bounds = [
         value
         for row in rows
@@ -47,12 +47,12 @@ def scale_of(rows: Sequence[Row], images: int) -> Scale:
 
 
 def spaced(accuracy: float, least: float) -> float:
-    """Return the negative logarithm of the error; arguments in percent."""
+    """Return the negative logarithm of the error; both arguments are in percent."""
     return -math.log10(min(max(100 - accuracy, least), 100))
 
 
 def interval(row: Row, scale: Scale) -> str:
-    """Return the 95% interval as a bar with the mean as a line, or the mean alone."""
+    """Draw the 95% interval as a bar with a line at the mean, or the mean alone."""
     if row.accuracy_percent is None:
         return ""
     mean = scale(row.accuracy_percent)
@@ -78,7 +78,7 @@ def interval(row: Row, scale: Scale) -> str:
 
 
 def ties(row: Row, rows: Sequence[Row]) -> str:
-    """Return a strip with a cell per row of the table that marks this row and its ties."""
+    """Draw a strip with one cell per row of the table, which highlights this row and its ties."""
     if not row.compared_with:
         return ""
     width = min(CELL, STRIP / len(rows))
@@ -91,7 +91,7 @@ def ties(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _cells(kind: str, first: int, last: int, width: float, gap: int) -> str:
-    """Return consecutive rows as one rectangle."""
+    """Draw consecutive rows as one rectangle."""
     wide = max((last - first + 1) * width - gap, 0.8)
     left = (first - 1) * width
     return empty("rect", class_=kind, x=f"{left:.2f}", y=3, width=f"{wide:.2f}", height=8)

@@ -30,22 +30,22 @@ def board(
     track: str | None = None,
     division: str | None = None,
 ) -> str:
-    """Return the page's HTML: a filter form, then a section per table.
+    """Return the HTML of the page: a filter form, then a section for each table.
 
-    The form is hidden until the page's script shows it.
+    The form stays hidden until the script of the page shows it.
 
     Args:
         entries: Results with their predictions.
-        downloads: Addresses of downloadable files by label.
+        downloads: URLs of downloadable files, keyed by label.
         track: Keep only results of this track.
         division: Keep only results of this division.
 
     Raises:
-        UsageError, ResultError: As :func:`oraclezoo.ranking.table.tables`.
+        UsageError, ResultError: See :func:`oraclezoo.ranking.table.tables`.
     """
     sorted_tables = sorted(
         tables(entries, track=track, division=division), key=lambda table: table.synthetic
-    )  # real data first
+    )  # tables on real data first
     results = {entry.result.id: entry.result for entry in reversed(entries)}
     facts = [[facts_of(row, results[row.id]) for row in table.rows] for table in sorted_tables]
     parts = [
@@ -61,14 +61,14 @@ def board(
 
 
 def slug(table: Table) -> str:
-    """Return a table's name as a URL fragment."""
+    """Return the name of a table as a URL fragment."""
     return re.sub(r"[^a-z0-9]+", "-", f"{table.track}-{table.division}-{table.data}".lower()).strip(
         "-"
     )
 
 
 def _contents(shown: Sequence[Table]) -> str:
-    """Return links to the tables if there are several."""
+    """Return links to the tables if there is more than one."""
     links = [
         element("li", element("a", safe(f"{t.track}, {t.division}"), href=f"#board-{slug(t)}"))
         for t in shown
@@ -127,7 +127,7 @@ def _about(table: Table) -> str:
 
 
 def _notes(table: Table) -> list[str]:
-    """Return the notes of the caption that are specific to this table."""
+    """Return the notes in the caption that are specific to this table."""
     return [line for line in render.caption(table) if re.match("(Refit|No times|Replicates)", line)]
 
 

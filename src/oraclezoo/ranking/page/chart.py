@@ -1,7 +1,7 @@
-"""Scatter plot of accuracy against a cost as deterministic SVG.
+"""Scatter plot of accuracy against a cost, as deterministic SVG.
 
-The vertical axis is logarithmic in the error, so that 98 and 99% are as far apart as 80 and 90%;
-the horizontal axis is logarithmic in the cost.
+The vertical axis is logarithmic in the error, so that 98 to 99% spans the same distance as
+80 to 90%. The horizontal axis is logarithmic in the cost.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from oraclezoo.ranking.pareto import Cost, Point
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
 LABELED = 24
-"""Number of points above which only those on the front are labeled."""
+"""Number of points above which only points on the Pareto front are labeled."""
 GLYPH = 7
-"""Maximum width of a letter in a label, in pixels."""
+"""Maximum width of a character in a label, in pixels."""
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
 AXES: dict[Cost, tuple[str, float]] = {
     "latency_ms": ("latency of one image, ms (p50)", 1.0),
     "size_bytes": ("saved weights or ONNX file, MB", 1e6),
     "train_s": ("training time, s (median over seeds)", 1.0),
 }
-"""Axis label and unit divisor of each cost."""
+"""Axis label and unit divisor for each cost."""
 TICKS = (0, 20, 40, 60, 70, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99, 99.5, 99.8, 99.9)
 
 
@@ -46,14 +46,15 @@ class Axis:
 
 
 def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = False) -> str:
-    """Return an SVG of the points, their 95% intervals and the front of each group.
+    """Draw the points with their 95% intervals, and the Pareto front of each group.
 
     Args:
         points: The points to draw.
         cost: The cost on the horizontal axis.
-        images: Number of test images; the axis ends at half an error among them.
-        names: Label points on the front with recipe names instead of all with row numbers. Labels
-            that would overlap a more accurate point's are omitted.
+        images: Number of test images N; errors below 0.5 / N are drawn as 0.5 / N.
+        names: Whether to label only the points on the front, with recipe names, instead of all
+            points with row numbers. A label that would overlap the label of a more accurate point
+            is omitted.
     """
     name, unit = AXES[cost]
     least = 50 / images
@@ -84,7 +85,7 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
 
 
 def _without_overlaps(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
-    """Return the labels, omitting those that overlap a higher one."""
+    """Return the labels, except those that overlap a label higher up."""
     visible = [""] * len(labels)
     boxes: list[tuple[float, float, float]] = []
     for index in sorted(range(len(labels)), key=lambda i: (places[i][1], i)):
@@ -100,14 +101,14 @@ def _without_overlaps(labels: Sequence[str], places: Sequence[tuple[float, float
 
 
 def _beside(label: str, place: tuple[float, float]) -> tuple[float, float, str]:
-    """Return position and text anchor of a mark's label."""
+    """Return the position and text anchor of a point's label."""
     x, y = place
     flip = x + 7 + GLYPH * len(label) > WIDTH
     return x - 7 if flip else x + 7, y - 5, "end" if flip else "start"
 
 
 def legend(points: Sequence[Point]) -> list[tuple[str, str]]:
-    """Return each group with its SVG symbol, in the order of :func:`scatter`."""
+    """Return the name and SVG symbol of each group, in the order of :func:`scatter`."""
     groups = sorted({point.group for point in points})
     entries = []
     for index, group in enumerate(groups):
@@ -170,7 +171,7 @@ def _grid(across: Axis, upright: Axis, least: float, name: str) -> list[str]:
 
 
 def _ticks(across: Axis) -> list[float]:
-    """Return the finest of several sets of round numbers that fits the axis."""
+    """Return the finest of several sets of round numbers that fits on the axis."""
     decades = range(math.floor(across.low), math.ceil(across.high) + 1)
     steps: tuple[tuple[int, ...], ...] = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
     for each in steps:
@@ -185,7 +186,7 @@ def _ticks(across: Axis) -> list[float]:
 def _front(
     members: Sequence[Point], across: Axis, upright: Axis, unit: float, least: float, index: int
 ) -> str:
-    """Return the Pareto front of a group as a step line."""
+    """Draw the Pareto front of a group as a step line."""
     first = sorted((p for p in members if p.on_front), key=lambda p: p.cost)
     places = [(across(math.log10(p.cost / unit)), _height(p, upright, least)) for p in first]
     path = f"M{places[0][0]:.1f} {places[0][1]:.1f}"
@@ -230,7 +231,7 @@ def _symbol(index: int, x: float, y: float) -> str:
 
 
 def _start(outline: str) -> tuple[float, float, str]:
-    """Split an outline into its first two numbers and the rest."""
+    """Split an outline into its first two numbers and the remaining text."""
     dx, _, after = outline.partition(" ")
     end = next(i for i, c in enumerate(after) if c.isalpha())
     return float(dx), float(after[:end]), after[end:]

@@ -1,4 +1,4 @@
-"""Columns of a table on the page: cell contents and sort values."""
+"""Columns of a table on the page: cell contents and sort keys."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from oraclezoo.ranking.rows import Row
 from oraclezoo.ranking.text import NONE, ranges, short
 
 LISTED = 4
-"""Number of ranges above which ties are only counted; the strip shows which rows tie."""
+"""Maximum number of ranges for which ties are listed; above it, they are counted instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row with its facets and the costs for which it is on the Pareto front of its group."""
+    """A row with its facets, and the costs for which it is on the Pareto front of its group."""
 
     row: Row
     facts: Facts
@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; ``value`` returns a number or None if ``numeric``, otherwise text."""
+    """A table column; ``value`` returns a number or None if ``numeric``, and text otherwise."""
 
     key: str
     head: str
@@ -41,7 +41,7 @@ class Column:
 
 
 def lines(rows: Sequence[Row], facts: Sequence[Facts]) -> list[Line]:
-    """Return the rows with facets and fronts; a row without others in its group is on no front."""
+    """Return rows with facets and fronts; a row that is alone in its group is on no front."""
     fronts = {cost: _on_front(rows, cost) for cost in COSTS}
     return [
         Line(row, fact, frozenset(cost for cost in COSTS if row.number in fronts[cost]))
@@ -121,7 +121,7 @@ def _figure(key: str, head: str, title: str, value: Callable[[Line], float | Non
 
 
 def breakable(name: str) -> str:
-    """Return a name as HTML with line break opportunities after punctuation."""
+    """Return a name as HTML with line-break opportunities after punctuation."""
     return "".join(f"{c}<wbr>" if c in "_-/:+" else safe(c) for c in name)
 
 

@@ -1,4 +1,4 @@
-"""The expandable details of a row: its command and provenance."""
+"""Expandable details of a row: its command and provenance."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _machine(result: Result) -> Iterator[tuple[str, str]]:
 
 
 def _seeds(seeds: Sequence[SeedScore], refit: bool) -> str:
-    """Return the table of seeds, without validation accuracy if a run trained on those images."""
+    """Return the table of seeds; without validation accuracy if a run trained on those images."""
     if not seeds:
         return ""
     head = (

@@ -1,4 +1,4 @@
-"""Facets by which the reader of a leaderboard page filters rows."""
+"""Facets for filtering the rows of a leaderboard page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACETS: Mapping[str, str] = {
     "compression": "Compression",
     "hardware": "Hardware class",
 }
-"""Facets and their labels."""
+"""The facets and their labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Facts:
 
 
 def facts_of(row: Row, result: Result) -> Facts:
-    """Return the facets of a row and its result."""
+    """Return the facets of a row, given its result."""
     return Facts(
         track=short(result.track.name),
         division=result.track.division,
@@ -50,7 +50,7 @@ def facts_of(row: Row, result: Result) -> Facts:
 
 
 def choices(facts: Iterable[Facts]) -> dict[str, list[str]]:
-    """Return the sorted values of each facet that has more than one."""
+    """Return the sorted values of each facet that has more than one value."""
     listed = list(facts)
     by_facet = {name: sorted({getattr(each, name) for each in listed}) for name in FACETS}
     return {name: values for name, values in by_facet.items() if len(values) > 1}
@@ -59,8 +59,8 @@ def choices(facts: Iterable[Facts]) -> dict[str, list[str]]:
 def family(backbone: str) -> str:
     """Return the family of a backbone, derived from its name.
 
-    Removes the distribution, ``timm/``, timm's origin prefixes, and the rest of the name starting
-    at the first underscore or number; versions such as ``mobilenetv3`` are kept.
+    Removes the distribution, ``timm/``, timm's origin prefixes, and everything from the first
+    underscore or number on; versions such as ``mobilenetv3`` are kept.
 
     >>> family("timm/resnet18"), family("mobilenetv3_small_100")
     ('resnet', 'mobilenetv3')

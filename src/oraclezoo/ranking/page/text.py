@@ -1,4 +1,4 @@
-"""HTML elements and formatted numbers."""
+"""Create HTML elements and format numbers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
     """Return an HTML element.
 
     Args:
-        name: Tag name.
-        content: Escaped HTML.
-        **attributes: Escaped here. ``class_`` becomes ``class``, other underscores become dashes;
-            None and False omit an attribute, True writes its name alone.
+        name: Name of the tag.
+        content: HTML that is already escaped.
+        **attributes: Attributes, which this function escapes. ``class_`` becomes ``class``, other
+            underscores become dashes; None and False omit an attribute, and True writes only its
+            name.
 
     >>> element("td", safe("<1"), class_="oz-number", hidden=True)
     '<td class="oz-number" hidden>&lt;1</td>'
@@ -23,7 +24,7 @@ def element(name: str, content: str = "", /, **attributes: object) -> str:
 
 
 def empty(name: str, /, **attributes: object) -> str:
-    """Return an SVG element without content; attributes as for :func:`element`."""
+    """Return an SVG element without content; for attributes see :func:`element`."""
     return f"<{name}{_attributes(attributes)}/>"
 
 
@@ -33,7 +34,7 @@ def safe(text: object) -> str:
 
 
 def number(value: float | None, digits: int, scale: float = 1.0) -> str:
-    """Format a number with thousands separators, or a dash for None."""
+    """Format a number with thousands separators, or None as a dash."""
     return NONE if value is None else f"{value / scale:,.{digits}f}"
 
 

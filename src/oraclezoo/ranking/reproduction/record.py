@@ -1,7 +1,7 @@
-"""Reproduction records, stored beside a result and counted by the leaderboard.
+"""Reproduction records, which are stored beside a result and counted on the leaderboard.
 
-A record is stored in the ``reproductions`` subfolder of the result's folder and identifies the
-result by the SHA-256 of its file, so it does not apply to an edited or repeated result.
+A record is stored in the ``reproductions`` subfolder of the result's folder. It identifies the
+result by the SHA-256 of its file, so it does not apply if the result is edited or measured again.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ FOLDER = "reproductions"
 
 @dataclass(frozen=True, slots=True)
 class SeedPair:
-    """The original and reproduced test accuracy of one seed, in [0, 1].
+    """Original and reproduced test accuracy for one seed, in [0, 1].
 
-    ``answers_changed`` counts images whose prediction differs; ``largest_change`` is the largest
-    absolute change of a probability.
+    ``answers_changed`` is the number of images whose prediction differs; ``largest_change`` is the
+    largest absolute change in a probability.
     """
 
     seed: int
@@ -44,10 +44,10 @@ class SeedPair:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """One record; units as in ``result/schemas/reproduction-1.json``.
+    """One reproduction record; for units see ``result/schemas/reproduction-1.json``.
 
-    ``complete`` is true if every seed of the result was run; only complete records count.
-    ``plugins`` (by distribution) is what the seeds were trained with; it is absent from the
+    ``complete`` is true if every seed of the result was trained again; only complete records count.
+    ``plugins`` (keyed by distribution) are the plugins used in training; the key is absent from the
     document if all components are built in.
     """
 
@@ -75,7 +75,7 @@ class Reproduction:
 
     @property
     def figures(self) -> Figures:
-        """The figures that determine the verdict."""
+        """The figures that the verdict is based on."""
         return Figures(
             changed=tuple(pair.answers_changed for pair in self.seeds),
             largest=tuple(pair.largest_change for pair in self.seeds),
@@ -98,11 +98,10 @@ class Reproduction:
 
     @classmethod
     def from_json_dict(cls, document: Any) -> Self:
-        """Return the record of a JSON document.
+        """Create a record from its JSON document.
 
         Raises:
-            ResultError: The document violates the schema, or its verdict does not follow from its
-                figures.
+            ResultError: The document violates the schema, or its verdict contradicts its figures.
         """
         fault = schema_fault(document, SCHEMA, SCHEMA_FILE)
         if fault:
@@ -119,7 +118,7 @@ class Reproduction:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Load the record in a file; raise ResultError if it is not a valid record."""
+        """Load a record from a file. Raises ResultError if it is not a valid record."""
         document = read_json(path)
         try:
             return cls.from_json_dict(document)
@@ -144,9 +143,9 @@ class Count:
 
 
 def of_result(path: Path) -> list[Reproduction]:
-    """Return the records of a result's file, both complete and incomplete.
+    """Return the records for a result file, both complete and incomplete.
 
-    Skips invalid records and records of a different version of the file.
+    Skips invalid records and records for a different version of the file.
     """
     folder = path.parent / FOLDER
     if not folder.is_dir():
@@ -164,7 +163,7 @@ def of_result(path: Path) -> list[Reproduction]:
 
 
 def count(records: Iterable[Reproduction]) -> Count:
-    """Count environments by verdict; one differing record makes its environment differ."""
+    """Count environments by verdict; one differing record makes an environment differ."""
     by_environment: dict[str, list[Verdict]] = {}
     for record in records:
         if record.complete:
@@ -174,7 +173,7 @@ def count(records: Iterable[Reproduction]) -> Count:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file; raise ResultError if it cannot be read."""
+    """Return the SHA-256 (hex) of a file. Raises ResultError if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:

@@ -5,20 +5,20 @@
 
     1. the protocol's paired comparison, matched by seed and image
        (:mod:`oraclezoo.ranking.comparison`);
-    2. the difference of mean accuracy against a prediction limit computed from the original result
-       only, so that a noisy reproduction cannot widen it: two sets of k training runs of one
-       process differ by at most t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 -
-       ``LEVEL``, where s is the standard deviation over the result's S seeds. The limit is at least
-       one image;
-    3. with five or more seeds, whether original and reproduced predictions differ more than
-       training runs differ among themselves: a permutation test on the energy distance (Szekely and
-       Rizzo, InterStat 2004) of disagreement rates. It detects predictions fabricated to match an
-       accuracy;
+    2. a test of the difference in mean accuracy against a prediction limit computed from the
+       original result only, so that a noisy reproduction cannot widen it: the means of two sets of
+       k training runs from the same distribution differ by at most
+       t(1 - LEVEL/2; S - 1) * s * sqrt(2 / k) with probability 1 - ``LEVEL``, where s is the
+       standard deviation over the S seeds of the result. The limit is at least one image;
+    3. with five or more seeds, a permutation test of whether original and reproduced predictions
+       differ more than training runs differ among themselves, with the energy distance (Szekely
+       and Rizzo, InterStat 2004) of disagreement rates. It detects predictions fabricated to match
+       an accuracy;
     4. if the result has accuracies on corrupted images, test 2 on their mean.
 
 ``differs``        otherwise.
 
-Training runs with the same seed share initial weights and data order, which makes tests 1 and 3
+Training runs with the same seed share initial weights and data order, so tests 1 and 3 are
 conservative.
 """
 
@@ -39,21 +39,22 @@ from oraclezoo.ranking.predictions import Predictions
 Verdict = Literal["same", "within spread", "differs"]
 
 TOLERANCE = 2.0**-9
-"""Maximum difference between probabilities that counts as equal: four float16 steps just below 1.
+"""Probabilities count as equal up to this difference: four float16 steps just below 1.
 """
 LEVEL = 0.01
 """Significance level of each test."""
 MOST_SPLITS = 10_000
-"""Maximum number of permutations; beyond it, this many are sampled."""
+"""Maximum number of permutations; if there are more, this many are sampled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures that determine the verdict; differences are reproduced minus original.
+    """The figures that the verdict is based on; differences are reproduced minus original.
 
-    ``changed`` and ``largest`` hold, per seed, the number of changed predictions and the largest
-    change of a probability. Accuracies are in [0, 1]. ``limit`` is None for a result of one seed,
-    ``answers_p`` below five common seeds, the ``corrupted`` fields without such accuracies.
+    ``changed`` and ``largest`` hold the number of changed predictions and the largest change in a
+    probability for each seed. Accuracies are in [0, 1]. ``limit`` is None if the result has one
+    seed, ``answers_p`` is None for fewer than five common seeds, and the ``corrupted`` fields are
+    None without accuracies on corrupted images.
     """
 
     changed: tuple[int, ...]
@@ -72,14 +73,14 @@ def figures(
     seed_accuracies: npt.ArrayLike,
     corrupted: tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike] | None = None,
 ) -> Figures:
-    """Compare original and reproduced predictions of the same seeds and images, in the same order.
+    """Compare original and reproduced predictions for the same seeds and images, in the same order.
 
     Args:
         original: Predictions of the original result at the reproduced seeds.
         reproduced: Predictions of the reproduction.
-        seed_accuracies: Original accuracies of all seeds of the result, ``(S,)`` in [0, 1].
-        corrupted: Mean accuracies on corrupted images per seed: original and reproduced at the
-            reproduced seeds, and original at all seeds.
+        seed_accuracies: Original accuracy of each seed of the result, ``(S,)`` in [0, 1].
+        corrupted: Mean accuracies on corrupted images per seed: original and reproduced values at
+            the reproduced seeds, and original values at all seeds.
     """
     before, after = original.probabilities, reproduced.probabilities
     answers = [probabilities.argmax(axis=2) for probabilities in (before, after)]
@@ -105,7 +106,7 @@ def figures(
 
 
 def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
-    """Return the verdict and a sentence for each test that rejects."""
+    """Return the verdict, and a sentence for each test that rejects."""
     if not any(measured.changed):
         return "same", ()
     if max(measured.largest) <= TOLERANCE:
@@ -138,15 +139,15 @@ def verdict(measured: Figures) -> tuple[Verdict, tuple[str, ...]]:
 
 
 def limit_of(original: npt.ArrayLike, repeats: int, least: float = 0.0) -> float | None:
-    """Return the prediction limit of the difference of mean accuracies (test 2).
+    """Return the prediction limit for the difference in mean accuracy (test 2).
 
     Args:
         original: Original accuracy of each seed, in [0, 1].
         repeats: Number of reproduced seeds.
-        least: Lower bound of the limit.
+        least: Minimum value of the limit.
 
     Returns:
-        The limit in [0, 1], or None for a single seed.
+        The limit in [0, 1], or None if there is only one seed.
     """
     values = np.asarray(original, dtype=np.float64)
     if len(values) < 2:
@@ -156,10 +157,11 @@ def limit_of(original: npt.ArrayLike, repeats: int, least: float = 0.0) -> float
 
 
 def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.integer]) -> float:
-    """Return the one-sided p-value of two sets of predictions coming from one process (test 3).
+    """Return the p-value of test 3, whose null hypothesis is that both sets are distributed alike.
 
-    Exact over all splits into halves up to ``MOST_SPLITS``, otherwise over that many splits
-    sampled with a fixed seed; the smallest possible p is one over their number.
+    The test is one-sided. It is exact over all splits into halves if there are at most
+    ``MOST_SPLITS``; otherwise it samples that many splits with a fixed seed. The smallest possible
+    p-value is one over the number of splits.
 
     Args:
         original: Original predicted classes ``(seeds, images)``.
@@ -170,7 +172,7 @@ def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.inte
     distance = np.array([(pooled != one).mean(axis=1) for one in pooled])
     observed = _energy(distance, indices < seeds)
     if math.comb(2 * seeds, seeds) // 2 <= MOST_SPLITS:
-        rest = range(1, 2 * seeds)  # the first run is fixed, since mirrored splits are equal
+        rest = range(1, 2 * seeds)  # the first run is fixed: swapping the halves has no effect
         halves = [
             np.isin(np.arange(2 * seeds), (0, *part)) for part in combinations(rest, seeds - 1)
         ]
@@ -185,7 +187,7 @@ def answers_p(original: npt.NDArray[np.integer], reproduced: npt.NDArray[np.inte
 
 
 def _energy(distance: npt.NDArray[np.float64], half: npt.NDArray[np.bool_]) -> float:
-    """Return the energy distance: twice the mean distance between halves minus those within."""
+    """Return the energy distance: twice the mean distance between halves minus the means within."""
     size = int(half.sum())
     across = distance[half][:, ~half].mean()
     within = [distance[part][:, part].sum() / (size * (size - 1)) for part in (half, ~half)]
