@@ -214,7 +214,7 @@ class Client:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise ServerError(f"{self.url} is no oraclezoo server (status {status})", status)
+            raise ServerError(f"{self.url} is not an oraclezoo server (status {status})", status)
         if status >= 400 and "data" not in document:  # with data, every image has its own reason
             raise ServerError(f"{self.url}: {document.get('error', 'rejected')} ({status})", status)
         return document

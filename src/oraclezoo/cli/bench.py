@@ -1,4 +1,4 @@
-"""``oraclezoo bench``: benchmark recipes by the protocol and print a leaderboard."""
+"""``oraclezoo bench``: benchmark recipes according to the protocol and print a leaderboard."""
 
 from __future__ import annotations
 

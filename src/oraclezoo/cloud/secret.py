@@ -106,13 +106,17 @@ def refuse_values(words: Sequence[str], env: Mapping[str, str], advice: str) -> 
         if not _VARIABLE.fullmatch(name):
             raise UsageError(f"--env '{name}' is not the name of an environment variable")
         if value and (_SECRET_NAME.search(name) or _is_secret(value, name)):
-            raise UsageError(f"--env {name} looks like a secret, and a spec is no secret; {advice}")
+            raise UsageError(
+                f"--env {name} looks like a secret, which a spec must not contain; {advice}"
+            )
     for word in words:
         key, equals, value = word.rpartition("=")
         named = equals and value and _SECRET_NAME.search(key.lstrip("-"))
         if named or _is_secret(word, key):
             shown = f"'{key}'" if named else "a word of the command"
-            raise UsageError(f"{shown} looks like a secret, and a spec is no secret; {advice}")
+            raise UsageError(
+                f"{shown} looks like a secret, which a spec must not contain; {advice}"
+            )
 
 
 def _is_secret(text: str, name: str = "") -> bool:

@@ -294,7 +294,7 @@ def _own(
         digests[path.name] = upstream.digest(path)
         if (about.sha256 or digests).get(path.name) != digests[path.name]:
             raise DataError(
-                f"{path}: its SHA-256 is not the one in {folder.ABOUT}; restore the file, or give "
+                f"{path}: SHA-256 does not match {folder.ABOUT}; restore the file, or give "
                 "changed data a new name"
             )
     return part

@@ -58,7 +58,7 @@ class Note:
 
 
 def guarded(app: ASGIApp, service: Service) -> ASGIApp:
-    """Wrap an application in the access log, security headers, CORS and the token check."""
+    """Wrap an application in log, headers, CORS and token check, outermost first."""
     settings = service.settings
     app = Busy(app, service)
     if settings.token is not None:

@@ -110,7 +110,7 @@ def open_models(
         is_folder = Path(word).is_dir() or not _NAME.fullmatch(word)
         name = folder.resolve().name if is_folder else word
         if not _NAME.fullmatch(name):
-            raise UsageError(f"the folder '{name}' is no name for a URL; rename it")
+            raise UsageError(f"the folder name '{name}' cannot be used in a URL; rename the folder")
         if name in models:
             raise UsageError(f"two models have the name '{name}'; rename the folder of one")
         predictor = Predictor(folder, threads=1)

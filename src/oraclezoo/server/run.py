@@ -141,7 +141,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle the signals that stop a process without raising them again, as uvicorn would.
+        """Handle stop signals; unlike uvicorn's version, do not raise them again afterwards.
 
         Yields:
             None.

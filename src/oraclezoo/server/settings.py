@@ -70,10 +70,11 @@ def read_token(path: Path) -> str:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: a token has ASCII characters only") from error
+        raise UsageError(f"{path}: a token must contain only ASCII characters") from error
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
         raise UsageError(
-            f"{path}: a token is one line of at least {SHORTEST_TOKEN} characters without spaces\n"
+            f"{path}: a token must be one line of at least {SHORTEST_TOKEN} characters, without "
+            "spaces\n"
             "Create one with 'openssl rand -hex 32'."
         )
     return token

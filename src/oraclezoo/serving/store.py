@@ -153,7 +153,7 @@ def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
 def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
     """Return the files and folders of an archive.
 
-    Raises ValueError for other kinds of members, or if they are too large.
+    Raises ValueError for other kinds of members, or if they are too many or too large.
     """
     members: list[tarfile.TarInfo] = []
     total = 0

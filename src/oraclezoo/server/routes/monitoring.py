@@ -238,7 +238,7 @@ def add_routes(app: FastAPI, service: Service, monitor: Monitor) -> None:
         responses=schemas.errors(401),
     )
     async def drift(_: Request) -> Response:
-        """Return whether the images differ from the distribution that each model was trained for.
+        """Return whether the images differ from the distribution that each model was trained on.
 
         A signal has drifted when its `evidence` reaches `threshold`. Without drift, the probability
         that any signal of a model ever reaches it is at most `rate`.
