@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
-/** Show a character's oracle form in an SVG element; hide the element if there is none. */
+/** Show a character's oracle form in an SVG element; draw nothing if there is none. */
 function drawForm(svg, character, isSquare = true) {
   svg.replaceChildren();
   if (!character) return;
