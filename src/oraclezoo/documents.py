@@ -51,7 +51,7 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "not a regular file", str(path))
-        # read allocates what it is asked for; one byte more shows that the file has grown
+        # read allocates the requested size; one extra byte reveals that the file has grown
         content = file.read(min(limit, status.st_size) + 1)
     if len(content) > limit:
         raise ValueError(f"larger than {limit >> 20} MiB")

@@ -49,7 +49,7 @@ STDERR_KEPT = 4000
 
 
 class Event(Protocol):
-    """A frozen dataclass that a job sends; field types are those of a :class:`Request`."""
+    """A frozen dataclass that a job sends, with the same field types as a :class:`Request`."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 

@@ -31,7 +31,7 @@ from oraclezoo.imaging.polarity import (
 )
 
 WORK = 112
-"""Maximum edge, in pixels, of the reduced picture that is searched for a character."""
+"""Maximum edge, in pixels, of the downscaled picture that is searched for a character."""
 
 _SHEETS = 3
 """Maximum nesting depth of sheets."""

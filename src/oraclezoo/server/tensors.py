@@ -43,7 +43,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """A request: its inputs, and the outputs to return, each with whether it is binary."""
+    """A request: its inputs, and the requested outputs, each with a flag for binary data."""
 
     id: str
     inputs: dict[str, Tensor]

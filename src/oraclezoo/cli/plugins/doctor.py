@@ -70,7 +70,7 @@ def diagnose(registry: Registry) -> list[Problem]:
 
 
 def _failed(registry: Registry) -> Iterator[Problem]:
-    """Yield quarantined and disabled plugins, and warnings about working ones."""
+    """Yield quarantined and disabled plugins, and warnings about working plugins."""
     for plugin in registry.plugins:
         subject = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
         if plugin.status == "quarantined":

@@ -38,7 +38,7 @@ _HALF_PI = 1.5707963267948966
 
 
 class Draws:
-    """A random stream keyed by ``seed`` and ``purpose``; different purposes are independent.
+    """A random stream keyed by ``seed`` and ``purpose``, independent for different purposes.
 
     ``shape`` arguments are the shape of the returned array.
     """

@@ -73,7 +73,7 @@ def convert(
     """Convert scans to IDX files.
 
     Unless ``fresh`` is set, images that an earlier, possibly interrupted conversion to ``out`` has
-    preprocessed are reused. The output is the same for any ``jobs``. The report lists unusable files.
+    preprocessed are reused. The output does not depend on ``jobs``. A report lists bad files.
 
     Args:
         source: Folder or archive with one folder of images per class.

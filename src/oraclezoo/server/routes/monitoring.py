@@ -27,7 +27,7 @@ from oraclezoo.watching.drift import DriftMonitor, DriftOptions, DriftState, par
 from oraclezoo.watching.signals import Observations
 
 ANY, BASELINE = "any", "baseline"
-"""Special values of the class shares option: do not test them, or take those of the baseline."""
+"""Special values of the class shares option: ignore class shares, or use the baseline's."""
 
 
 @dataclass(frozen=True, slots=True)
