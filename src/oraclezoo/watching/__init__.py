@@ -1,1 +1,1 @@
-"""Monitoring of a served model: drift, metrics, alert rules and a dashboard; does not require torch."""
+"""Monitoring of a served model: drift, metrics, alert rules and a dashboard; without torch."""

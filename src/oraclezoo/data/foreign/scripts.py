@@ -74,7 +74,7 @@ class Letter(NamedTuple):
 
 @cache
 def letters(role: str) -> dict[str, tuple[Letter, ...]]:
-    """Return the characters of a role (``fit`` or ``report``) by script, without Chinese characters.
+    """Return the characters of a role (``fit`` or ``report``) by script, except Chinese ones.
 
     Scripts without an installed font are omitted.
     """
