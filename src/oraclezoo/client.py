@@ -1,11 +1,11 @@
-"""Client of the HTTP server that ``oraclezoo serve`` starts.
+"""HTTP client for ``oraclezoo serve``.
 
     from oraclezoo.client import Client
 
     with Client("http://127.0.0.1:8000") as client:
         predictions = client.predict(["bone.jpg", "scan.tif"])
 
-It needs httpx (``pip install 'oraclezoo[serve]'``), and neither torch nor ONNX Runtime.
+The client requires httpx (``pip install 'oraclezoo[serve]'``), but neither torch nor ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BUSY = 429
 
 
 class ServerError(OracleZooError):
-    """Request that the server rejected, or that did not reach it.
+    """A request that the server rejected, or that did not reach it.
 
     Attributes:
         status: HTTP status; 0 if there was no response.
@@ -60,9 +60,9 @@ class ImagePrediction:
         inverted: Whether the character was darker than its background.
         box: Left, top, width and height of the character in pixels of the upright image.
         reason: Why the image could not be read; "" if it was. The other fields are then empty.
-        unknown_score: Score for "not a character that the model knows", in [0, 1]; None if the
-            model does not detect that.
-        unknown: Whether the score exceeds the model's threshold; None likewise.
+        unknown_score: Score in [0, 1], higher for characters that the model does not know; None if
+            the model has no detector for them.
+        unknown: Whether the score reaches the model's threshold; None without a detector.
         number: Position of the character in the image in reading order, from 1; None unless
             ``several`` was requested.
     """
@@ -78,21 +78,21 @@ class ImagePrediction:
 
     @property
     def best(self) -> Candidate:
-        """Return the most probable class. Raises DataError if the image could not be read."""
+        """Return the predicted class. Raises DataError if the image could not be read."""
         if not self.top:
             raise DataError(f"{self.file}: {self.reason}")
         return self.top[0]
 
 
 class Client:
-    """Sends images to a server and returns its predictions.
+    """Client that sends images to a server and returns its predictions.
 
     Args:
         url: Address of the server.
-        token: Bearer token, if the server needs one.
+        token: Bearer token, if the server requires one.
         timeout: Seconds to wait for a response.
-        retries: How often to repeat a request that the server is too busy for, after the pause that
-            it asks for.
+        retries: How often to retry a request when the server is busy, after the pause that the
+            server asks for.
 
     Raises:
         UsageError: httpx is not installed, or ``url`` is not an HTTP address.
@@ -128,14 +128,14 @@ class Client:
         box: tuple[int, int, int, int] | None = None,
         several: str | None = None,
     ) -> list[ImagePrediction]:
-        """Classify images, in one request.
+        """Classify images in a single request.
 
         Args:
             images: One or several files, by path or content.
             model: Name of the model; the server's default for None.
-            top: Classes to return for each image.
-            polarity: ``light-on-dark`` or ``dark-on-light``; detected for None.
-            box: Left, top, width and height of the character in every image; found for None.
+            top: Number of classes to return for each image.
+            polarity: ``light-on-dark`` or ``dark-on-light``; None to detect it.
+            box: Left, top, width and height of the character in every image; None to detect it.
             several: ``columns`` or ``rows``: read every separate character of an image, in this
                 order; None reads one.
 
@@ -145,7 +145,7 @@ class Client:
 
         Raises:
             DataError: A file cannot be opened.
-            ServerError: The server rejected the request or does not answer.
+            ServerError: The server rejected the request or did not respond.
         """
         pictures = [images] if isinstance(images, (str, Path, bytes)) else list(images)
         if not pictures:
@@ -160,7 +160,7 @@ class Client:
         }
         query = {name: value for name, value in options.items() if value is not None}
         data = self._send("POST", "/v1/predict", params=query, files=files)["data"]
-        # the names of the parts are their positions: paths may repeat, and stay on this machine
+        # parts are named by position: paths may repeat, and must not leave this machine
         names = {
             str(n): f"image {n + 1}" if isinstance(each, bytes) else str(each)
             for n, each in enumerate(pictures)
@@ -176,7 +176,7 @@ class Client:
         return entries
 
     def ready(self) -> bool:
-        """Return whether the server takes requests; false also if nothing answers."""
+        """Return whether the server accepts requests; also False if there is no response."""
         try:
             self._send("GET", "/readyz")
         except ServerError:
@@ -199,7 +199,7 @@ class Client:
         self.close()
 
     def _send(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        """Return the JSON of a response; repeat the request while the server is busy."""
+        """Send a request and return the JSON of the response; retry while the server is busy."""
         import httpx
 
         attempt = 0
@@ -224,8 +224,8 @@ class Client:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise ServerError(f"{self.url} is no oraclezoo server (status {status})", status)
-        if status >= 400 and "data" not in document:  # with data, every image has its own reason
+            raise ServerError(f"{self.url} is not an oraclezoo server (status {status})", status)
+        if status >= 400 and "data" not in document:  # with data, each image has a reason
             raise ServerError(f"{self.url}: {document.get('error', 'rejected')} ({status})", status)
         return document
 
@@ -255,6 +255,6 @@ def _prediction(name: str, row: Mapping[str, Any]) -> ImagePrediction:
 
 
 def _pause(headers: Mapping[str, str]) -> float:
-    """Return the seconds to wait for a busy server."""
+    """Return how many seconds to wait before retrying."""
     text = headers.get("retry-after", "")
     return min(float(text), 60.0) if text.isdecimal() else 1.0

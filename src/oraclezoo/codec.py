@@ -1,8 +1,8 @@
-"""Conversion of frozen records to and from JSON data.
+"""Convert frozen records to and from JSON data.
 
 A record is a dataclass whose fields are JSON values, paths, tuples, mappings and other records. A
 nested record with ``to_json`` and ``from_json``, or ``to_dict`` and ``from_dict``, converts itself.
-A field with the metadata ``json`` has that name in JSON.
+The metadata entry ``json`` of a field sets its name in JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SCALARS = (bool, int, float, str, types.NoneType)
 def encode(record: Any) -> dict[str, Any]:
     """Return a record as JSON data.
 
-    A field that is None or empty is omitted if that is its default.
+    A field that is None or empty is omitted if its default is the same.
     """
     return {
         _name(field): _encoded(value)
@@ -52,8 +52,8 @@ def _encoded(value: Any) -> Any:
 def decode(kind: type[Record], document: Any) -> Record:
     """Decode JSON data from :func:`encode` into a record of a class.
 
-    Unknown entries are ignored. A missing entry gets its default; without a default it becomes None
-    or an empty tuple, if its type permits.
+    Unknown entries are ignored. A missing entry gets the default of its field; without a default it
+    becomes None or an empty tuple, if its type permits this.
 
     Raises:
         KeyError: An entry is missing.

@@ -1,4 +1,4 @@
-"""Reading of TOML and JSON documents, which may be corrupt or untrusted.
+"""Read TOML and JSON documents, which may be corrupt or untrusted.
 
 Each function raises OSError if a file cannot be read and ValueError if its content is unusable;
 callers add the file's name and a remedy. This module is cheap to import.
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 64 << 20
-"""Size limit of a document: 64 MiB."""
+"""Maximum size of a document: 64 MiB."""
 
 MAX_DEPTH = 100
-"""Limit of the nesting of arrays and tables."""
+"""Maximum nesting depth of arrays and tables."""
 
 MAX_INTEGER = 2**63 - 1
 """Maximum integer, as in TOML; larger integers do not fit into a float or an array."""
@@ -34,7 +34,7 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
 
     Args:
         path: The file.
-        limit: Size limit in bytes.
+        limit: Maximum size in bytes.
 
     Returns:
         The content.
@@ -51,7 +51,7 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "not a regular file", str(path))
-        # read allocates what it is asked for; one byte more shows that the file has grown
+        # read allocates the requested size; one extra byte reveals that the file has grown
         content = file.read(min(limit, status.st_size) + 1)
     if len(content) > limit:
         raise ValueError(f"larger than {limit >> 20} MiB")
@@ -59,12 +59,12 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
-    """Return the value in a JSON file (see :func:`read_file` and :func:`parse_json`)."""
+    """Return the content of a JSON file (see :func:`read_file` and :func:`parse_json`)."""
     return parse_json(read_file(path, limit))
 
 
 def read_toml(path: Path, limit: int = MAX_BYTES) -> dict[str, Any]:
-    """Return the tables in a TOML file (see :func:`read_file` and :func:`parse_toml`)."""
+    """Return the content of a TOML file (see :func:`read_file` and :func:`parse_toml`)."""
     return parse_toml(read_file(path, limit).decode("utf-8"))
 
 
@@ -102,7 +102,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _named(error: ValueError, text: str | bytes, integer: re.Pattern[str]) -> ValueError:
-    """Return the error, naming the key if an integer is too long for Python to convert."""
+    """Return the error, with the name of the key if an integer is too long for Python."""
     if "integer string conversion" not in str(error):
         return error
     match = integer.search(text if isinstance(text, str) else text.decode(errors="replace"))
@@ -110,11 +110,11 @@ def _named(error: ValueError, text: str | bytes, integer: re.Pattern[str]) -> Va
 
 
 def checked(document: Any, largest: int = MAX_INTEGER) -> Any:
-    """Return a parsed document.
+    """Check the nesting depth and the integers of a parsed document, and return it.
 
     Args:
         document: The document.
-        largest: Limit of the absolute value of integers.
+        largest: Maximum absolute value of integers.
 
     Returns:
         ``document``.
@@ -143,7 +143,7 @@ def checked(document: Any, largest: int = MAX_INTEGER) -> Any:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects in a file of JSON lines; lines torn by a killed process are skipped.
+    """Yield the objects in a JSON Lines file; skip lines that a killed process left incomplete.
 
     Only a line feed ends a line: JSON strings may contain other separators such as U+2028.
 

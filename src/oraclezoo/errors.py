@@ -84,7 +84,7 @@ class InterruptedRunError(OracleZooError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: up to three similar names, or \"\"."""
+    """Return the end of the message for an unknown name: up to three similar names, or \"\"."""
     from difflib import get_close_matches  # needed for errors only
 
     names = sorted(set(known))

@@ -1,9 +1,9 @@
-"""Jobs: functions that run in separate processes, so that measurements do not interfere.
+"""Run functions as jobs in separate processes, so that measurements do not affect each other.
 
-A job is started as ``python -m oraclezoo.jobs``. It reads one JSON document from standard input:
-the function to call, as ``module:function``, and the fields of its request. It writes one event per
-line to standard output: its class and its fields as JSON. Everything else that a component prints
-goes to standard error.
+A job is started as ``python -m oraclezoo.jobs``. It reads one JSON document from standard input,
+with the function to call, as ``module:function``, and the fields of its request. It writes one
+event per line to standard output: the event's class and fields as JSON. All other output of
+components goes to standard error.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _REASONS: dict[type[OracleZooError], str] = {
 }
 
 END = "end"
-"""Last line of a job whose function returned; without it the process ended early."""
+"""Last line of a job whose function returned; without it, the process died early."""
 
 STDERR_KEPT = 4000
-"""Maximum number of characters of a failed job's standard error in its last event."""
+"""Maximum number of characters of a failed job's standard error that its last event contains."""
 
 
 class Event(Protocol):
-    """A frozen dataclass that a job sends; its fields have the types of a :class:`Request`'s."""
+    """A frozen dataclass that a job sends, with the same field types as a :class:`Request`."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
@@ -76,7 +76,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Ended:
-    """The last event of a job that sent none."""
+    """The last event of a job that succeeded without an event."""
 
 
 class Request(Protocol):
@@ -97,7 +97,7 @@ class Channel:
 
     def __init__(self) -> None:
         self._events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-        os.dup2(2, 1)  # stray prints must not disturb the events
+        os.dup2(2, 1)  # stray output must not mix with the events
         self._stopping = False
         self._parent = os.getppid()
         for number in STOPPING:
@@ -115,7 +115,7 @@ class Channel:
         return self._stopping or os.getppid() != self._parent
 
     def send(self, event: Event) -> None:
-        """Send an event; if the parent process no longer reads, the job saves its state and stops.
+        """Send an event; if the parent process no longer reads, request a stop.
 
         Args:
             event: The event.
@@ -215,7 +215,7 @@ def _put(queue: Queue[tuple[int, Event | None]], index: int, event: Event | None
 
 
 class _Process:
-    """A running job and a thread that forwards its events, followed by None at its end."""
+    """A running job, and a thread that forwards its events and then None."""
 
     def __init__(
         self, request: Request, on_event: Callable[[Event | None], None], threads: int | None
@@ -253,7 +253,7 @@ class _Process:
 
     def stop(self) -> None:
         """Ask the job to save its state and end."""
-        # harmless if the terminal has sent it already; Windows can only send it to this process
+        # harmless if the terminal has sent it already; Windows cannot send SIGINT to one process
         self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
 
     def end(self) -> Event:
@@ -272,7 +272,7 @@ class _Process:
 
 
 def _post_mortem(status: int, stderr: str) -> Failed:
-    """Return the last event of a job that ended without one."""
+    """Return the last event of a job that died without sending one."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     detail = f": {lines[-1].strip()}" if lines else ""
     if status < 0:

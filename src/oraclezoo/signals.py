@@ -12,7 +12,7 @@ from types import FrameType
 STOPPING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
-"""Signals upon which a job saves its state; Windows has no SIGHUP."""
+"""Signals that make a job save its state and stop; Windows has no SIGHUP."""
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -22,7 +22,7 @@ def handling(handler: Handler | signal.Handlers) -> Iterator[None]:
     """Handle the signals of :data:`STOPPING` during the block, except those that are ignored.
 
     ``nohup`` ignores SIGHUP, and shells ignore SIGINT in background processes. Only the main thread
-    can set handlers; in other threads the block runs without them.
+    can set handlers; in other threads the block runs without any.
 
     Args:
         handler: A function of the signal's number and the stack frame, or ``signal.SIG_IGN``.
@@ -45,13 +45,13 @@ def handling(handler: Handler | signal.Handlers) -> Iterator[None]:
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt; a handler for programs that save their state when it is raised."""
+    """Raise KeyboardInterrupt; a handler for commands that save their state on this exception."""
     detach(number)
     raise KeyboardInterrupt
 
 
 def detach(number: int) -> None:
-    """Discard further output to a terminal that was closed; writing to it would fail.
+    """Discard further output if the terminal was closed, since writing to it would fail.
 
     Args:
         number: The signal's number; only SIGHUP has an effect.

@@ -1,6 +1,6 @@
-"""Atomic writing of files, and locks between processes.
+"""Atomic file writes, and locks between processes.
 
-This module is cheap to import, since every package writes through it.
+This module is cheap to import, because every package writes files through it.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from oraclezoo.errors import UsageError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # None means that open files cannot be locked
+    fcntl = None  # type: ignore[assignment]  # open files cannot be locked
 
 STALE_S = 24 * 3600.0
-"""Age in seconds after which a temporary file is abandoned, on file systems without locks."""
+"""Age in seconds at which a temporary file counts as abandoned, on file systems without locks."""
 
 DISK_ERRORS = frozenset(
     getattr(errno, name)
     for name in ("ENOSPC", "EDQUOT", "EIO", "EFBIG", "EROFS")
     if hasattr(errno, name)  # Windows has no quotas
 )
-"""Errors of the file system while writing: full, over quota, damaged, file too large, read-only."""
+"""Errors of a write: file system full, over quota, damaged or read-only, or file too large."""
 
 LOCK = ".lock"
 """Name of the lock file in a folder (see :func:`exclusive`)."""
 
 PENDING = ".pending"
-"""Subfolder with the files of a save that was not completed (see :func:`replace_files`)."""
+"""Subfolder with the files of an incomplete save (see :func:`replace_files`)."""
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 _PARTIAL = re.compile(r"\..+\.(\d+)\.partial")
-"""Temporary files of version 0.1, named after the process that wrote them."""
+"""Pattern of the temporary files of version 0.1, which contain the number of their process."""
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Add the path of the file being written to the error for a full disk, which has no file name.
+    """Add the path of the file being written to errors for a full disk, which do not name it.
 
     Args:
         path: The file that the block writes to.
@@ -64,7 +64,7 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Yield a temporary file, open for reading and writing, that replaces ``path`` afterwards.
+    """Yield a temporary file, open for reading and writing, that replaces ``path`` after the block.
 
     If the block raises, the temporary file is removed and ``path`` is unchanged. Temporary files
     left in the folder by killed processes are removed first.
@@ -85,7 +85,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             settle(file)
-            if fcntl is not None:  # while locked, so that no other process sweeps it
+            if fcntl is not None:  # still locked, so that no other process deletes it
                 temporary.replace(path)
         if fcntl is None:  # Windows does not rename open files
             temporary.replace(path)
@@ -155,7 +155,7 @@ def current(folder: Path, name: str) -> Path:
         name: The file's name.
 
     Returns:
-        The path, whether the file exists or not.
+        The path, whether or not the file exists.
     """
     pending = folder / PENDING / name
     return pending if pending.is_file() else folder / name
@@ -164,8 +164,8 @@ def current(folder: Path, name: str) -> Path:
 def append_line(path: Path, line: str) -> None:
     """Append a line to a file in one write, so that lines of several processes do not mix.
 
-    A last line that a killed process left without its end is ended first. The file is created if
-    necessary; ``line`` has no line feed. Raises OSError if the file cannot be written.
+    If a killed process left the last line incomplete, a newline is added first. The file is created
+    if necessary; ``line`` has no newline. Raises OSError if the file cannot be written.
     """
     with naming(path), path.open("a+b", buffering=0) as file:
         end = b""
@@ -198,12 +198,12 @@ def settle(file: BinaryIO) -> None:
 def sweep(folder: Path) -> None:
     """Remove temporary files left in ``folder`` by killed processes (see :func:`replacing`).
 
-    A running process holds a lock on its temporary file, which ends with the process.
+    A running process holds a lock on its temporary file, which is released when the process ends.
 
     Args:
         folder: The folder; it need not exist.
     """
-    with suppress(OSError):  # writing reports a missing or unwritable folder
+    with suppress(OSError):  # a later write reports a missing or read-only folder
         for path in folder.iterdir():
             if _TEMPORARY.fullmatch(path.name):
                 _remove_if_abandoned(path)
@@ -213,10 +213,10 @@ def sweep(folder: Path) -> None:
 
 @contextmanager
 def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold an exclusive lock for ``path`` among processes and threads during the block.
+    """Hold an exclusive lock for ``path`` across processes and threads during the block.
 
-    The lock is an empty file next to ``path``. It is never removed, because waiting processes could
-    then lock different files.
+    The lock is an empty file next to ``path``. It is never removed, since waiting processes could
+    otherwise lock different files.
 
     Args:
         path: The file to lock.
@@ -248,8 +248,8 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def exclusive(folder: Path) -> Iterator[None]:
     """Lock a folder for this thread during the block; other processes and threads get UsageError.
 
-    The system releases the lock if the process dies. The block may lock the same folder again. The
-    lock file is removed afterwards, and so are the folders created for it if they are empty.
+    The operating system releases the lock if the process dies. The block may lock the same folder
+    again. Afterwards, the lock file is removed, and so are the folders created for it if empty.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -279,7 +279,7 @@ def exclusive(folder: Path) -> Iterator[None]:
             return
         if (folder / LOCK).exists():
             break
-        lock.release()  # it was opened just before its last owner removed it
+        lock.release()  # the previous owner removed the file after it was opened here
     try:
         yield
     finally:
@@ -289,7 +289,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 def _remove_lock(folder: Path, created: list[Path]) -> None:
-    """Remove the lock file of a folder that this thread has locked, and empty new folders."""
+    """Remove the lock file of a folder locked by this thread, and empty folders created for it."""
     with suppress(OSError):  # Windows does not remove open files
         (folder / LOCK).unlink()
         for path in created:
@@ -297,7 +297,7 @@ def _remove_lock(folder: Path, created: list[Path]) -> None:
 
 
 def _is_running(process: int) -> bool:
-    """Return whether this machine has a process with this number, as far as it can tell."""
+    """Return whether a process with this number is running on this machine, as far as known."""
     if os.name == "nt":  # where os.kill would interrupt it
         return True
     try:
@@ -320,7 +320,7 @@ def _temporary(path: Path) -> tuple[Path, BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return temporary, file
-        file.close()  # swept between creation and locking
+        file.close()  # deleted between creation and locking
 
 
 def _remove_if_abandoned(path: Path) -> None:

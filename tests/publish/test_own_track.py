@@ -153,5 +153,5 @@ def test_digests_in_dataset_toml_are_checked(data: Path, tmp_path: Path) -> None
     (folder / "dataset.toml").write_text(
         f"{ABOUT}[sha256]\n{digests.replace(digests[-10:-2], '0' * 8)}"
     )
-    with pytest.raises(DataError, match=r"SHA-256 is not the one in dataset\.toml"):
+    with pytest.raises(DataError, match=r"SHA-256 does not match dataset\.toml"):
         oz.registry().create("dataset", "idx", data_dir=folder).split("test")

@@ -150,7 +150,7 @@ def test_observers_see_bounded_labels(bands: Path) -> None:
         (b"", "at least 16 characters"),
         (b"short\n", "at least 16 characters"),
         (b"two words of which it is\n", "without spaces"),
-        ("grüße-grüße-grüße".encode(), "ASCII characters only"),
+        ("grüße-grüße-grüße".encode(), "only ASCII characters"),
     ],
 )
 def test_unusable_tokens_are_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -172,7 +172,7 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\
     [
         ("multipart/form-data", b"--b--", 400, "has no boundary"),
         ("multipart/form-data; boundary=b", b"nothing", 400, "malformed"),
-        ("multipart/form-data; boundary=b", HEAD + b"data", 400, "ends early"),
+        ("multipart/form-data; boundary=b", HEAD + b"data", 400, "is truncated"),
         ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--\r\n", 400, "no content dispos"),
         (
             "multipart/form-data; boundary=b",

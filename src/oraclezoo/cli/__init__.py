@@ -64,7 +64,7 @@ COMMANDS = {
     "help": ("oraclezoo.cli.help:command", "Show the help of a command."),
     "env": ("oraclezoo.cli.env:command", "Show versions, hardware and settings for a bug report."),
 }
-"""Import target and help line of each command, so that ``--help`` imports no command."""
+"""Import target and help line of each command, so that ``--help`` imports no command module."""
 
 SECTIONS = (
     Section(
@@ -94,7 +94,7 @@ SECTIONS = (
         "oraclezoo list backbones",
     ),
 )
-"""The commands in the order of ``--help``."""
+"""The commands in the order in which ``--help`` lists them."""
 
 
 @click.group(
@@ -130,7 +130,7 @@ def cli(ctx: click.Context, debug: bool, strict: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on ``argv`` (default ``sys.argv[1:]``) and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a replacement stream of a test or notebook
+        with contextlib.suppress(AttributeError):  # a stream replaced by a test or a notebook
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # or it is suppressed
     cli.main(args=argv, prog_name="oraclezoo")
     raise AssertionError("a click command always exits")

@@ -1,4 +1,4 @@
-"""``oraclezoo bench``: benchmark recipes by the protocol and print a leaderboard."""
+"""``oraclezoo bench``: benchmark recipes according to the protocol and print a leaderboard."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def command(
 
 
 def _show(results: list[Result], out: str, published: bool, robust: bool) -> None:
-    """Print the tables that contain these results, with other results in the same folder."""
+    """Print the tables that contain these results, including other results in the folder."""
     from rich.console import Console
 
     from oraclezoo.errors import ResultError
@@ -161,7 +161,7 @@ def _show(results: list[Result], out: str, published: bool, robust: bool) -> Non
 
     try:
         entries = load_results([out, published_folder()] if published else [out])
-    except ResultError as error:  # an unrelated file is there; show the new results anyway
+    except ResultError as error:  # an unrelated file in the folder; show the new results
         say(f"{error}; the table shows only the new results")
         entries = [entry_of(result) for result in results]
     places = {(result.track.name, result.track.division) for result in results}

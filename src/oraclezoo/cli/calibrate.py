@@ -17,7 +17,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
     "--unknown/--no-unknown",
     default=True,
     show_default=True,
-    help="Also fit the detector of unknown characters, which takes one to three minutes.",
+    help="Also fit a detector for unknown characters, which takes one to three minutes.",
 )
 @options.track
 @options.data_dir

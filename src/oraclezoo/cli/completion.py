@@ -1,4 +1,4 @@
-"""``oraclezoo completion``: the script that makes a shell complete oraclezoo's command line."""
+"""``oraclezoo completion``: print the completion script for a shell."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ from oraclezoo.cli._shared.quantizing import quantizing
     default=8,
     show_default=True,
     metavar="N",
-    help="Maximum number of pruning ratios to try; the first is no pruning.",
+    help="Maximum number of pruning ratios to try, including no pruning.",
 )
 @pruning
 @quantizing

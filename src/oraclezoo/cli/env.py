@@ -1,4 +1,4 @@
-"""``oraclezoo env``: environment for bug reports. Imports none of the listed libraries."""
+"""``oraclezoo env``: describe the environment for bug reports without importing libraries."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _show_licenses(as_json: bool) -> None:
 
 
 def describe() -> dict[str, Any]:
-    """Return the environment as JSON-ready data; None marks a missing package or value."""
+    """Return the environment as JSON data; None marks a missing package or value."""
     from oraclezoo.data.locate import user_cache
 
     cache = user_cache()
@@ -82,7 +82,7 @@ def describe() -> dict[str, Any]:
 
 
 def _packages() -> dict[str, str | None]:
-    """Return versions of oraclezoo's requirements, and of torchvision, which timm requires."""
+    """Return the versions of oraclezoo's dependencies and of torchvision, which timm requires."""
     from importlib import metadata
 
     names = {"torchvision"}

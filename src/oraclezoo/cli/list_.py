@@ -67,7 +67,7 @@ def _find(registry: Registry, kind: Kind | None, pattern: str | None) -> tuple[l
         return exact, True
     entries = registry.entries(kind, pattern)
     if not entries and kind:
-        registry.get(kind, pattern)  # raises, with the nearest names
+        registry.get(kind, pattern)  # raises UnknownNameError with similar names
     if not entries:
         known = [*(f"{k}s" for k in KINDS), *(name for k in KINDS for name in registry.names(k))]
         raise UnknownNameError("kind or name", pattern, known)

@@ -94,7 +94,7 @@ def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _row(registry: Registry, entry: Entry) -> dict[str, Any]:
-    """Return the data known about a model without opening its folder, and its location."""
+    """Return the metadata and location of a model without opening its folder."""
     from oraclezoo.serving.store import is_fetched
 
     spec = entry.spec

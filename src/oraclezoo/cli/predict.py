@@ -133,7 +133,7 @@ def command(
 
 
 def _explain(predictor: Predictor, reading: Reading, folder: Path, position: int) -> None:
-    """Write the overlay of an image that was read; ``position`` counts the results."""
+    """Write the overlay of an image that was read; ``position`` is the result's position."""
     from oraclezoo.serving.explain import occlusion, write_overlay
     from oraclezoo.serving.view import view_name
 

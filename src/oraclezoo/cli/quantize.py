@@ -128,7 +128,7 @@ def command(
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:
-    """Drop the other backend's options. Raises UsageError if one was given explicitly."""
+    """Drop the options of the other backend. Raises UsageError if one was set explicitly."""
     context = click.get_current_context()
     for backend_of_option, names in OPTIONS.items():
         for name in names if backend_of_option != backend else ():

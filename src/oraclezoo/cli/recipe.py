@@ -43,7 +43,7 @@ def list_recipes(as_json: bool) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Join names; a long list is shortened to the first two and the count."""
+    """Join names; shorten a long list to the first two and the count."""
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, ... ({len(names)})"
 
 

@@ -37,7 +37,7 @@ from oraclezoo.cli._shared.app import App, pass_app, say
     type=click.IntRange(min=1),
     default=64,
     show_default=True,
-    help="Images accepted and not finished, for each model; more requests get status 429.",
+    help="Maximum number of in-flight images per model; further requests get status 429.",
 )
 @click.option(
     "--max-images",
@@ -85,7 +85,7 @@ from oraclezoo.cli._shared.app import App, pass_app, say
     "origins",
     multiple=True,
     metavar="ORIGIN",
-    help="Let pages of this origin call the server, e.g. https://example.org; repeatable.",
+    help="Allow cross-origin requests (CORS) from this origin, e.g. https://a.org; repeatable.",
 )
 @click.option("--no-drift", is_flag=True, help="Do not watch the pictures for drift.")
 @click.option(

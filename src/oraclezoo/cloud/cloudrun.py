@@ -1,6 +1,6 @@
-"""Cloud Run: a Job of ``run.googleapis.com/v1``, for ``gcloud run jobs replace``.
+"""Cloud Run specs: a Job of ``run.googleapis.com/v1``, for ``gcloud run jobs replace``.
 
-Cloud Run mounts buckets of Cloud Storage as volumes and passes secrets of Secret Manager by
+Cloud Run mounts Cloud Storage buckets as volumes and passes secrets from Secret Manager by
 reference.
 """
 
@@ -19,12 +19,12 @@ _DRIVER = "gcsfuse.run.googleapis.com"
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What only Cloud Run needs to know.
+    """Settings specific to Cloud Run.
 
     Attributes:
         cpus: Number of CPUs.
-        memory: Memory, e.g. ``8Gi``; files written to buckets pass through it.
-        gpu: Accelerator such as ``nvidia-l4``, or "".
+        memory: Memory, e.g. ``8Gi``; includes files written to buckets, which are buffered.
+        gpu: Accelerator such as ``nvidia-l4``; "" for none.
         region: Region of the job.
     """
 
@@ -35,17 +35,17 @@ class Container:
 
 
 def data_folder(data: Location) -> str:
-    """Return the folder of the data in the container."""
+    """Return the data folder in the container."""
     return data.below(DATA)
 
 
 def output_folder(output: Location) -> str:
-    """Return the folder of the output in the container."""
+    """Return the output folder in the container."""
     return output.below(OUTPUT)
 
 
 def runs_folder(output: Location) -> str:
-    """Return the folder of the runs in the container."""
+    """Return the runs folder in the container."""
     return f"{output_folder(output)}/runs"
 
 
@@ -68,10 +68,10 @@ def render(job: Job, container: Container) -> Rendered:
         container: Resources and region.
 
     Returns:
-        A Job of version 1 of the Admin API, the form that gcloud reads and writes.
+        A Job of version 1 of the Admin API, the format that gcloud reads and writes.
 
     Raises:
-        UsageError: The time limit does not fit.
+        UsageError: The time limit is longer than Cloud Run allows.
     """
     limit_s = _MAX_GPU_S if container.gpu else _MAX_S
     if job.time_limit_s > limit_s:

@@ -1,4 +1,4 @@
-"""The command of a job: an ``oraclezoo bench`` or ``oraclezoo train`` line, as words."""
+"""Command of a job: an ``oraclezoo bench`` or ``oraclezoo train`` command as a list of words."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to train.
+    """Selection of the recipes to train.
 
     Attributes:
         recipes: Names or files of recipes.
         suites: Names of suites.
         assigned: Overrides, as ``key=value``.
-        track: Track that replaces the recipes', or None.
-        train: Train one recipe with one seed instead of benchmarking.
+        track: Track that replaces the recipes' tracks, or None.
+        train: Whether to train one recipe with one seed instead of benchmarking.
     """
 
     recipes: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Selection:
         return gather(self.recipes, self.suites, changes)
 
     def portable(self, registry: Registry) -> Selection:
-        """Return an equal selection without files of this machine.
+        """Return an equivalent selection that refers to no files on this machine.
 
         Raises:
             UsageError: There are several recipes, or the recipe differs from all bundled ones by
@@ -71,7 +71,7 @@ class Selection:
         return replace(self, recipes=(base,), assigned=(*kept, *assigned))
 
     def _by_digest(self, text: str) -> str:
-        """Return an override; that of a lock file has the file's digest instead of its path."""
+        """Return an override, with the path of a lock file replaced by the file's digest."""
         return f"data.lock={self.load()[0].data.lock}" if _key(text) == "data.lock" else text
 
 
@@ -81,7 +81,7 @@ def _key(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Folders in the container; ``data`` is None without data."""
+    """Folders in the container; ``data`` is None if the job has no data folder."""
 
     output: str
     runs: str
@@ -91,7 +91,7 @@ class Folders:
 def words(
     selection: Selection, folders: Folders, tail: tuple[str, ...], device: str | None
 ) -> tuple[str, ...]:
-    """Return the command.
+    """Return the command as a list of words.
 
     Args:
         selection: A portable selection.
@@ -100,7 +100,7 @@ def words(
         device: Value of ``--device``; None to let the command choose.
 
     Returns:
-        The words, without quoting.
+        The words, unquoted.
     """
     return tuple(_words(selection, folders, tail, device))
 

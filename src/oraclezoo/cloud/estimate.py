@@ -1,4 +1,4 @@
-"""Estimated training time and cost of a job, from times that results have measured."""
+"""Estimate the training time and cost of a job from the measured times of earlier results."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from oraclezoo.result import Result
 from oraclezoo.result.check import SCHEMA, read_json
 
 Counts = Mapping[str, tuple[int, int]]
-"""Numbers of training and validation images by qualified name of the track."""
+"""Numbers of training and validation images, keyed by the qualified name of the track."""
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The result that an estimate rests on.
+    """The result that an estimate is based on.
 
     Attributes:
-        result: Its id.
-        hardware: Its hardware class.
+        result: ID of the result.
+        hardware: Hardware class of the result.
         seeds: Number of timed seeds.
-        scaled: 1 if it is of the same recipe; otherwise the ratio of examples processed, and the
-            two recipes have the same backbone and batch size.
+        scaled: 1 for a result of the same recipe; otherwise the ratio of processed examples of two
+            recipes with the same backbone and batch size.
     """
 
     result: str
@@ -36,7 +36,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class RecipeTime:
-    """Estimated training time of one seed, in seconds; None without a basis."""
+    """Estimated training time of one seed in seconds; None if there is no result to base it on."""
 
     recipe: str
     median_s: float = 0.0
@@ -51,7 +51,7 @@ class Estimate:
 
     Attributes:
         recipes: Time of one seed of each recipe.
-        seeds: Number of seeds of each.
+        seeds: Number of seeds per recipe.
         price_per_hour: Price of the machine, in the user's currency; None if unknown.
     """
 
@@ -61,12 +61,12 @@ class Estimate:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Recipes without a basis."""
+        """Return the recipes without a basis."""
         return tuple(one.recipe for one in self.recipes if one.basis is None)
 
     @property
     def range_s(self) -> tuple[float, float, float]:
-        """Sum over recipes with a basis and seeds, from fastest, median and slowest seeds."""
+        """Return the fastest, median and slowest total seconds of the recipes that have a basis."""
         known = [one for one in self.recipes if one.basis is not None]
         return (
             self.seeds * sum(one.fastest_s for one in known),
@@ -75,7 +75,7 @@ class Estimate:
         )
 
     def lines(self) -> list[str]:
-        """Return the estimate as text, one sentence a line."""
+        """Return the estimate as text, one sentence per line."""
         texts = []
         known = [one for one in self.recipes if one.basis is not None]
         if known:
@@ -103,7 +103,7 @@ class Estimate:
         return texts
 
     def to_json(self) -> dict[str, Any]:
-        """Return the estimate as JSON data; times in seconds."""
+        """Return the estimate as JSON data; times are in seconds."""
         low, middle, high = self.range_s
         hours = middle / 3600
         price = self.price_per_hour
@@ -138,20 +138,20 @@ def estimate(
 ) -> Estimate:
     """Estimate the training time of recipes.
 
-    A result of the same recipe counts as it is. Otherwise, one with the same backbone and batch
-    size is scaled by the examples processed. Among several, those of the same kind of device come
-    first, and then the newest.
+    A result of the same recipe is used unchanged. Otherwise, a result with the same backbone and
+    batch size is scaled by the number of processed examples. Among several results, the same kind
+    of device takes precedence, then the newest.
 
     Args:
         recipes: Resolved recipes.
-        seeds: Number of seeds of each.
-        folders: Folders of results.
+        seeds: Number of seeds per recipe.
+        folders: Folders with results.
         gpu: Whether the job has a GPU.
-        counts: Numbers of images of tracks; recipes of other tracks are not scaled.
+        counts: Numbers of images of the tracks; recipes for other tracks are not scaled.
         price_per_hour: Price of the machine.
 
     Returns:
-        The estimate. Recipes without a basis are listed in it.
+        The estimate, including the recipes without a basis.
     """
     documents = [one for folder in folders for one in _documents(folder)]
     times = tuple(_time_of(recipe, documents, gpu, counts or {}) for recipe in recipes)
@@ -159,7 +159,7 @@ def estimate(
 
 
 def _documents(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the results of a folder; only those that are used are validated."""
+    """Yield the results in a folder; only those that are used get validated."""
     for path in sorted(folder.glob("*.json")):
         document = read_json(path)
         if isinstance(document, dict) and document.get("schema") == SCHEMA:
@@ -197,7 +197,7 @@ def _preference(result: Result, recipe: Recipe, gpu: bool) -> tuple[bool, bool, 
 
 
 def _is_alike(document: Mapping[str, Any], recipe: Recipe) -> bool:
-    """Return whether a result's time a training example applies to ``recipe``."""
+    """Return whether a result's time per training example applies to ``recipe``."""
     content = _at(document, "recipe", "content")
     if not isinstance(content, dict) or recipe.pretrain.epochs or recipe.distill.teachers:
         return False
@@ -216,7 +216,7 @@ def _examples(recipe: Recipe, counts: Counts) -> int:
     train, validation = counts.get(recipe.data.track, (0, 0))
     images = train + (validation if recipe.data.refit else 0)
     batch = recipe.budget.batch_size
-    return recipe.budget.epochs * (images // batch * batch or images)  # incomplete batches wait
+    return recipe.budget.epochs * (images // batch * batch or images)  # drops partial batches
 
 
 def _at(document: Any, *keys: str) -> Any:

@@ -1,4 +1,4 @@
-"""A job as all platforms see it: a command, where it reads and writes, and its limits."""
+"""Platform-independent description of a job: its command, folders and limits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Location:
     Attributes:
         scheme: ``gs``, ``s3``, ``nfs`` or ``pvc``.
         host: Bucket, server or claim.
-        path: Path inside it, without slashes at either end; may be empty.
+        path: Path in the bucket, server or claim, without leading or trailing slash; may be empty.
     """
 
     scheme: str
@@ -52,7 +52,7 @@ class Location:
             schemes: The schemes that the platform can mount.
 
         Raises:
-            UsageError: The URL is malformed, has credentials, or another scheme.
+            UsageError: The URL is malformed, contains credentials, or has an unsupported scheme.
         """
         forms = " or ".join(_FORMS[scheme] for scheme in schemes)
         scheme, separator, rest = text.partition("://")
@@ -81,17 +81,17 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A command and its surroundings, independent of the platform.
+    """A command and its environment, independent of the platform.
 
     Attributes:
         name: Name of the job: a DNS label.
-        image: Container image; has the same version of oraclezoo.
-        words: The command, without quoting.
-        output: Where results and runs go.
-        data: Folder of the track's files; None if the command needs none or downloads them.
+        image: Container image, with the same version of oraclezoo.
+        words: The command, unquoted.
+        output: Location for results and runs.
+        data: Folder of the track's files; None if the command needs no files or downloads them.
         env: Environment variables without secrets.
         secrets: References to secrets.
-        retries: Number of further attempts after a failure.
+        retries: Number of additional attempts after a failure.
         time_limit_s: Time limit in seconds.
         service_account: Identity of the job; "" for the platform's default.
     """
@@ -124,9 +124,9 @@ class Rendered:
     """A spec for one platform.
 
     Attributes:
-        platform: Name of the platform, for people.
+        platform: Display name of the platform.
         document: The spec, as JSON data.
-        submit: Command that submits it, with the file's name as ``{file}``.
+        submit: Command that submits the spec, with ``{file}`` in place of the file name.
         notes: What the reader must know or set up, one sentence each.
     """
 
@@ -160,11 +160,11 @@ def job_name(title: str, words: Sequence[str]) -> str:
 
 
 def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    """Parse ``KEY=VALUE`` texts.
+    """Parse texts of the form ``KEY=VALUE``.
 
     Args:
         texts: The texts.
-        option: The option that they come from, for messages.
+        option: Name of the option with these texts, for error messages.
 
     Raises:
         UsageError: A text is malformed, or a key occurs twice.
@@ -182,16 +182,16 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """How a platform mounts folders and passes secrets.
+    """Description of how a platform mounts folders and passes secrets.
 
     Attributes:
-        key: Name on the command line.
-        data_schemes: Schemes of ``--data``.
-        output_schemes: Schemes of ``--output``.
-        data_folder: Returns the folder of the data in the container.
-        output_folder: Returns the folder of the output in the container.
-        runs_folder: Returns the folder of the runs in the container.
-        secrets: How it passes secrets, as the end of an error message.
+        key: Name in command-line options.
+        data_schemes: URL schemes allowed for ``--data``.
+        output_schemes: URL schemes allowed for ``--output``.
+        data_folder: Returns the data folder in the container.
+        output_folder: Returns the output folder in the container.
+        runs_folder: Returns the runs folder in the container.
+        secrets: How the platform passes secrets, as the end of an error message.
     """
 
     key: str

@@ -1,7 +1,7 @@
-"""Kubernetes: a Job of ``batch/v1``, for ``kubectl apply``.
+"""Kubernetes specs: a Job of ``batch/v1``, for ``kubectl apply``.
 
-Claims and NFS exports are mounted. GKE's CSI driver mounts buckets of Cloud Storage. Buckets of S3
-are copied before the job starts, since their driver mounts no inline volumes.
+Claims and NFS exports are mounted. GKE's CSI driver mounts Cloud Storage buckets. S3 buckets are
+copied before the job starts, since their driver does not support inline volumes.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from oraclezoo.cloud.job import Job, Location, Platform, Rendered
 DATA, OUTPUT = "/mnt/data", "/mnt/output"
 S3_IMAGE = "amazon/aws-cli:2.15.0"
 GRACE_S = 120
-"""Seconds between SIGTERM and SIGKILL, in which a training run saves its state."""
+"""Seconds between SIGTERM and SIGKILL, during which a training run saves its state."""
 
 _GCS = "gcsfuse.csi.storage.gke.io"
 _GCS_READS = "implicit-dirs"
 _GCS_WRITES = "implicit-dirs,rename-dir-limit=1000"
-"""Prefixes appear as folders, and folders of a bucket without hierarchy can be renamed."""
+"""Mount options: show prefixes as folders, and allow renaming folders in flat buckets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What only Kubernetes needs to know.
+    """Settings specific to Kubernetes.
 
     Attributes:
         cpus: Number of CPUs.
         memory: Memory, e.g. ``8Gi``.
         gpu: Whether to request one NVIDIA GPU.
-        node_selector: Labels of the node.
-        namespace: Namespace; "" for that of the current context.
-        pull_secret: Name of the secret for the image's registry, or "".
+        node_selector: Labels that the node must have.
+        namespace: Namespace of the job; "" for that of the current context.
+        pull_secret: Name of the secret for the image's registry; "" for none.
     """
 
     cpus: int = 4
@@ -45,17 +45,17 @@ class Pod:
 
 
 def data_folder(data: Location) -> str:
-    """Return the folder of the data in the container."""
+    """Return the data folder in the container."""
     return DATA if data.scheme in ("nfs", "s3") else data.below(DATA)
 
 
 def output_folder(output: Location) -> str:
-    """Return the folder of the output in the container."""
+    """Return the output folder in the container."""
     return OUTPUT if output.scheme == "nfs" else output.below(OUTPUT)
 
 
 def runs_folder(output: Location) -> str:
-    """Return the folder of the runs in the container."""
+    """Return the runs folder in the container."""
     return f"{output_folder(output)}/runs"
 
 
@@ -75,10 +75,10 @@ def render(job: Job, pod: Pod) -> Rendered:
 
     Args:
         job: The job; its command uses :func:`data_folder` and :func:`output_folder`.
-        pod: Resources and place.
+        pod: Resources, node selector and namespace.
 
     Returns:
-        A ``batch/v1`` Job, with notes on what the cluster must have.
+        A ``batch/v1`` Job, with notes on what the cluster must provide.
     """
     labels = {"app.kubernetes.io/name": "oraclezoo", "app.kubernetes.io/instance": job.name}
     metadata: dict[str, Any] = {"name": job.name}
@@ -106,7 +106,7 @@ def _schemes(job: Job) -> set[str]:
 
 
 def _not_retried(container: str) -> dict[str, Any]:
-    """Return the rule that a usage error or a failed verification ends the job at once."""
+    """Return the failure rule: do not retry after a usage error or a failed verification."""
     codes = {"containerName": container, "operator": "In", "values": [2, 3]}
     return {"action": "FailJob", "onExitCodes": codes}
 

@@ -1,4 +1,4 @@
-"""Recipe files as overrides of bundled recipes, since a container has no files of this machine."""
+"""Express recipe files as overrides of bundled recipes, for containers without these files."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def is_file(name: str) -> bool:
-    """Return whether the name of a recipe or suite refers to a file of this machine."""
+    """Return whether the name of a recipe or suite refers to a file on this machine."""
     return name.endswith(".toml") or name.rpartition("/")[0].endswith(".toml")
 
 
 def as_overrides(recipe: Recipe, registry: Registry) -> tuple[str, tuple[str, ...]]:
-    """Express a recipe as a bundled one with the fewest overrides.
+    """Express a recipe as a bundled recipe with as few overrides as possible.
 
     Args:
         recipe: The recipe.
-        registry: Resolves names.
+        registry: Registry that resolves component names.
 
     Returns:
         Name of a bundled recipe, and the ``key=value`` texts that turn it into ``recipe``.
 
     Raises:
-        UsageError: No bundled recipe with overrides is equal to ``recipe``.
+        UsageError: No bundled recipe with overrides equals ``recipe``.
     """
     target = resolve(recipe, registry)
     candidates = []
@@ -53,7 +53,7 @@ def as_overrides(recipe: Recipe, registry: Registry) -> tuple[str, tuple[str, ..
 
 
 def _differences(base: Recipe, target: Recipe) -> Iterator[str]:
-    """Yield overrides for all keys in which ``target`` differs from ``base``."""
+    """Yield an override for each key in which ``target`` differs from ``base``."""
     old, new = base.to_dict(), target.to_dict()
     for key in ("name", "summary"):
         if old[key] != new[key]:
@@ -61,12 +61,12 @@ def _differences(base: Recipe, target: Recipe) -> Iterator[str]:
     for section in (*COMPONENTS, *SECTIONS):
         before = old[section]
         if section in COMPONENTS and before["name"] != new[section]["name"]:
-            before = {}  # replacing a component drops its options
+            before = {}  # a new component does not keep the old options
         for key, value in new[section].items():
             if key not in before or before[key] != value:
                 yield f"{section}.{key}={_toml(value)}"
 
 
 def _toml(value: Any) -> str:
-    """Return a value as TOML on one line; its strings, numbers and lists are those of JSON."""
+    """Return a value as TOML on one line; strings, numbers and lists are the same as in JSON."""
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)

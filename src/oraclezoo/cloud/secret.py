@@ -1,6 +1,6 @@
-"""References to secrets, and the refusal of their values.
+"""References to secrets, and checks that a spec does not contain secrets.
 
-A spec is committed, mailed and shown in consoles. It may name a secret, never contain one.
+Specs are committed, mailed and shown in consoles. A spec may name a secret, but never contain one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Secret:
     Attributes:
         variable: Environment variable that receives the value.
         name: Name of the secret.
-        key: Its key (Kubernetes) or version (Google's Secret Manager).
+        key: Key (Kubernetes) or version (Google Secret Manager) of the secret.
     """
 
     variable: str
@@ -75,8 +75,8 @@ class Secret:
             platform: ``kubernetes`` or ``cloudrun``.
 
         Raises:
-            UsageError: The text is malformed, or has a value where a name belongs. The message does
-                not repeat it.
+            UsageError: The text is malformed, or contains a value instead of a name. The message
+                does not repeat the text.
         """
         variable, _, reference = text.partition("=")
         name, colon, key = reference.partition(":")
@@ -106,13 +106,17 @@ def refuse_values(words: Sequence[str], env: Mapping[str, str], advice: str) -> 
         if not _VARIABLE.fullmatch(name):
             raise UsageError(f"--env '{name}' is not the name of an environment variable")
         if value and (_SECRET_NAME.search(name) or _is_secret(value, name)):
-            raise UsageError(f"--env {name} looks like a secret, and a spec is no secret; {advice}")
+            raise UsageError(
+                f"--env {name} looks like a secret, which a spec must not contain; {advice}"
+            )
     for word in words:
         key, equals, value = word.rpartition("=")
         named = equals and value and _SECRET_NAME.search(key.lstrip("-"))
         if named or _is_secret(word, key):
             shown = f"'{key}'" if named else "a word of the command"
-            raise UsageError(f"{shown} looks like a secret, and a spec is no secret; {advice}")
+            raise UsageError(
+                f"{shown} looks like a secret, which a spec must not contain; {advice}"
+            )
 
 
 def _is_secret(text: str, name: str = "") -> bool:

@@ -1,4 +1,4 @@
-"""A rendered spec as commented YAML."""
+"""Format a generated spec as commented YAML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def to_yaml(rendered: Rendered, comments: Iterable[str] = ()) -> str:
         comments: Further comments, one sentence each.
 
     Returns:
-        The text of a file, with a line feed at the end.
+        The text of a file, with a trailing newline.
     """
     import json
 

@@ -1,7 +1,7 @@
-"""Vertex AI: a CustomJobSpec, for ``gcloud ai custom-jobs create --config``.
+"""Vertex AI specs: a CustomJobSpec, for ``gcloud ai custom-jobs create --config``.
 
-Vertex AI mounts all buckets that the job may read below ``/gcs``. Custom jobs have no references to
-secrets.
+Vertex AI mounts all buckets that the job may read below ``/gcs``. Custom jobs cannot refer to
+stored secrets.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from oraclezoo.cloud.job import Job, Location, Platform, Rendered
 from oraclezoo.errors import UsageError, nearest
 
 SCRATCH = "/tmp/oraclezoo"
-"""Folder on the machine's disk, lost when the job ends."""
+"""Folder on the machine's disk, which is lost when the job ends."""
 
 GPUS = (
     *("NVIDIA_TESLA_P4", "NVIDIA_TESLA_T4", "NVIDIA_TESLA_P100", "NVIDIA_TESLA_V100"),
     *("NVIDIA_L4", "NVIDIA_TESLA_A100", "NVIDIA_A100_80GB", "NVIDIA_RTX_PRO_6000"),
     *("NVIDIA_H100_80GB", "NVIDIA_H100_MEGA_80GB", "NVIDIA_H200_141GB", "NVIDIA_B200"),
 )
-"""Accelerator types of the API with CUDA; which of them a machine type has is up to the region."""
+"""GPU types of the API that support CUDA; their machine types depend on the region."""
 
 MACHINE, GPU_MACHINE = "n1-standard-4", "g2-standard-4"
 _MAX_S = 7 * 86400
@@ -29,14 +29,14 @@ _MAX_S = 7 * 86400
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What only Vertex AI needs to know.
+    """Settings specific to Vertex AI.
 
     Attributes:
-        machine_type: Machine type; "" for a small one that fits the GPU, if known.
-        gpu: Accelerator type, or "".
-        spot: Whether to use Spot capacity, which is cheaper and may be taken away.
+        machine_type: Machine type; "" for a small one that supports the GPU, if known.
+        gpu: GPU type; "" for none.
+        spot: Whether to use Spot capacity, which is cheaper but may be preempted.
         region: Region of the job.
-        network: Full name of the peered network, for NFS.
+        network: Full name of the peered network, required for NFS.
     """
 
     machine_type: str = ""
@@ -47,20 +47,20 @@ class Machine:
 
 
 def data_folder(data: Location) -> str:
-    """Return the folder of the data in the container."""
+    """Return the data folder in the container."""
     return "/mnt/nfs/data" if data.scheme == "nfs" else data.below(f"/gcs/{data.host}")
 
 
 def output_folder(output: Location) -> str:
-    """Return the folder of the output in the container."""
+    """Return the output folder in the container."""
     return "/mnt/nfs/output" if output.scheme == "nfs" else output.below(f"/gcs/{output.host}")
 
 
 def runs_folder(output: Location) -> str:
-    """Return the folder of the runs in the container.
+    """Return the runs folder in the container.
 
-    A run is saved by renaming a folder, which a bucket without hierarchical namespace refuses.
-    Runs then stay on the machine's disk.
+    A run is saved by renaming a folder, which fails in a bucket without hierarchical namespace. In
+    this case, the runs folder is on the machine's disk.
     """
     return f"{output_folder(output)}/runs" if output.scheme == "nfs" else f"{SCRATCH}/runs"
 
@@ -80,15 +80,15 @@ def render(job: Job, machine: Machine, *, copy_runs: bool = False) -> Rendered:
     """Render a job.
 
     Args:
-        job: The job; its command uses the functions above for its folders.
+        job: The job; its command uses the folders from the functions above.
         machine: Machine, GPU and region.
-        copy_runs: Copy the runs to the output at the end, if they are on the machine's disk.
+        copy_runs: Copy the runs to the output at the end if they are on the machine's disk.
 
     Returns:
         A CustomJobSpec.
 
     Raises:
-        UsageError: The time limit, GPU or network does not fit.
+        UsageError: The time limit, GPU or network is not valid for Vertex AI.
     """
     mounts = _nfs_mounts(job, machine)
     if job.time_limit_s > _MAX_S:

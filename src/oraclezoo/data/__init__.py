@@ -1,1 +1,1 @@
-"""Data: IDX files, tracks with fixed splits, downloads, generated characters, contact sheets."""
+"""Data sets: IDX files, tracks with fixed splits, downloads, synthetic glyphs, contact sheets."""

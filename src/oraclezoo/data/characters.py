@@ -1,4 +1,4 @@
-"""The ten characters of Oracle-MNIST, in label order. Imports nothing."""
+"""Names and glyphs of Oracle-MNIST's ten characters, in label order; imports nothing."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ CLASSES: tuple[str, ...] = (
 """The meaning of each label, as translated by the authors of the data set."""
 
 GLYPHS: tuple[str, ...] = ("大", "日", "月", "牛", "翌", "田", "勿", "矢", "巳", "木")
-"""The modern character for each class."""
+"""Modern character of each class."""

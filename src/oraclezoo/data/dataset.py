@@ -1,4 +1,4 @@
-"""Data sets whose splits are read on first use."""
+"""Data sets with splits that are read on first use."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class ArrayDataset:
     Args:
         classes: Class names, in label order.
         glyphs: The modern character of each class.
-        flip_keeps_label: Whether a mirrored image keeps its label.
-        synthetic: Whether the images are generated.
-        sha256: SHA-256 of each file that was read, keyed by file name. Readers add entries as they
-            read; the attribute is a read-only view.
-        readers: Function that reads each split, keyed by name.
-        name: Name of a user's data set; empty for built-in ones.
-        source: Public source of a user's data set; empty if not stated.
+        flip_keeps_label: Whether a mirrored image has the same label.
+        synthetic: Whether the images are synthetic.
+        sha256: SHA-256 of each file that was read, keyed by file name. The readers add entries; the
+            attribute is a read-only view.
+        readers: Functions that read the splits, keyed by split name.
+        name: Name of a custom data set; empty for built-in data sets.
+        source: Public source of a custom data set; empty if not stated.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ArrayDataset:
 
         Raises:
             UsageError: If no split has this name.
-            DataError: If it cannot be read.
+            DataError: If the split cannot be read.
         """
         if name not in self._readers:
             raise UnknownNameError("split", name, self._readers)
@@ -97,7 +97,7 @@ class ArrayDataset:
 def oracle_dataset(
     *, synthetic: bool, sha256: dict[str, str], readers: Mapping[str, Callable[[], Split]]
 ) -> ArrayDataset:
-    """Return a data set of Oracle-MNIST's ten characters, whose labels are invariant to flips.
+    """Return a data set with Oracle-MNIST's ten characters; flips preserve its labels.
 
     Args:
         synthetic: As for :class:`ArrayDataset`.
@@ -118,11 +118,11 @@ def oracle_dataset(
 
 
 def digests(dataset: Dataset, *splits: str) -> dict[str, str]:
-    """Return the SHA-256 of each source file that has been read, after reading ``splits``.
+    """Read ``splits`` and return the SHA-256 of each source file that has been read.
 
     Args:
         dataset: The data set.
-        splits: Names of splits; reading is cached, so a split is read only once.
+        splits: Names of splits; each split is read only once.
 
     Returns:
         SHA-256 (hex) of each file, keyed by file name.

@@ -1,7 +1,7 @@
 """Verified downloads over HTTP: a file is either complete and correct, or absent.
 
-Retries, a size limit and a time limit bound the effect of a bad server. requests takes proxies and
-certificates from the environment.
+Retries, a size limit and a time limit bound the effect of a faulty server. The requests library
+reads proxies and certificates from the environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"oraclezoo/{__version_
 _BUSY = {408, 425, 429}
 
 Received = Callable[[str, int, int | None], None]
-"""Called with a file's name, the bytes received and the total (None if unknown)."""
+"""Called with a file's name, the number of bytes received and the total (None if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,16 @@ class Settings:
     """Limits of a download.
 
     Attributes:
-        connect_timeout_s: Timeout of a connection.
-        read_timeout_s: Longest time without data from the server.
-        attempts: Number of attempts, including the first one.
-        pause_s: Pause before the second attempt; doubled for each further one.
-        max_pause_s: Longest pause that a server may request; the download fails beyond it.
+        connect_timeout_s: Connection timeout in seconds.
+        read_timeout_s: Maximum seconds without data from the server.
+        attempts: Maximum number of attempts, including the first one.
+        pause_s: Seconds before the second attempt; doubled for each further attempt.
+        max_pause_s: Maximum pause in seconds that a server may request; beyond it, the download
+            fails.
         max_redirects: Maximum number of redirects.
-        total_s: Time limit of all attempts, in addition to the time that the largest allowed size
-            takes at ``slowest_bytes_per_s``.
-        slowest_bytes_per_s: Lowest transfer rate, bytes per second.
+        total_s: Time limit in seconds for all attempts, in addition to the time that the maximum
+            size takes at ``slowest_bytes_per_s``.
+        slowest_bytes_per_s: Minimum transfer rate in bytes per second.
     """
 
     connect_timeout_s: float = 10.0
@@ -61,7 +62,7 @@ class Settings:
 
 
 class _RetryableError(Exception):
-    """A failure that may be temporary; retried, after ``wait_s`` if the server asks for it."""
+    """A possibly temporary failure; retried after ``wait_s`` if the server requests a pause."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -78,15 +79,15 @@ def obtain(
     received: Received | None = None,
     settings: Settings | None = None,
 ) -> None:
-    """Download a file unless a verified copy exists, and verify it.
+    """Download and verify a file, unless a verified copy exists.
 
-    Processes that need the same file take turns. On failure ``path`` is unchanged.
+    Processes that need the same file wait for each other. On failure, ``path`` is unchanged.
 
     Args:
         file: The file, with its digest and maximum size.
         path: Destination.
         url: URL of the file.
-        instead: Last line of error messages: alternatives to the download.
+        instead: Last line of error messages, which states alternatives to the download.
         progress: Called with progress messages.
         received: Called with the number of bytes as they arrive.
         settings: Limits; defaults if None.
@@ -131,7 +132,7 @@ def _is_verified(file: UpstreamFile, path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Download:
-    """Download of one file to ``path``; at most one process at a time runs it."""
+    """Download of one file to ``path``; only one process at a time runs it."""
 
     file: UpstreamFile
     path: Path
@@ -196,7 +197,7 @@ class _Download:
             )
 
     def _chunks(self) -> Iterator[bytes | int]:
-        """Yield the file's size if the server reports it, then its bytes as they arrive."""
+        """Yield the file's size if the server states it, then its bytes as they arrive."""
         import urllib3.exceptions
 
         with _session() as session, self._response(session) as response:
@@ -206,7 +207,7 @@ class _Download:
             if re.fullmatch(r"\d{1,15}", length, re.ASCII):
                 yield int(length)
             try:
-                # not decoded: many servers declare the compression of a .gz file as an encoding
+                # not decoded: many servers declare the gzip format of a file as an encoding
                 while chunk := response.raw.read1(_CHUNK, decode_content=False):
                     yield chunk
             except urllib3.exceptions.ReadTimeoutError as error:
@@ -215,7 +216,7 @@ class _Download:
                 raise _RetryableError("incomplete download") from error
 
     def _response(self, session: requests.Session) -> requests.Response:
-        """Return the response after all redirects, its body unread."""
+        """Return the response after all redirects, before its body is read."""
         url = self.url
         for _ in range(self.settings.max_redirects + 1):
             response = _get(session, url, self.settings)
@@ -234,8 +235,8 @@ def _arriving(
 ) -> Iterator[bytes | int]:
     """Read ``source`` in a thread and yield its items until ``deadline`` on the monotonic clock.
 
-    A thread is needed because a socket timeout applies to each read: a server that sends its header
-    one byte at a time would never exceed it. Raises queue.Empty at the deadline.
+    A thread is necessary because a socket timeout applies to each read: a server that sends its
+    header one byte at a time would never exceed it. Raises queue.Empty at the deadline.
     """
     items: queue.SimpleQueue[bytes | int | Exception | None] = queue.SimpleQueue()
     abandoned = threading.Event()
@@ -264,11 +265,11 @@ def _arriving(
 
 
 def _session() -> requests.Session:
-    """Return a session that follows no redirects."""
+    """Return a session that does not follow redirects."""
     import requests
 
     class Session(requests.Session):
-        """Session that follows no redirects: requests reads their bodies without a size limit."""
+        """Session that does not follow redirects: requests reads their bodies without a limit."""
 
         def get_redirect_target(self, resp: requests.Response) -> None:
             return None
@@ -306,7 +307,7 @@ def _get(session: requests.Session, url: str, settings: Settings) -> requests.Re
 
 
 def _refusal(response: requests.Response) -> Exception:
-    """Return the error for a response without a file."""
+    """Return the error for a response that does not contain the file."""
     status = response.status_code
     known = status in {known.value for known in HTTPStatus}
     # the standard phrase, since the server's could contain anything
@@ -317,7 +318,7 @@ def _refusal(response: requests.Response) -> Exception:
 
 
 def _retry_after_s(response: requests.Response) -> float | None:
-    """Return the pause that the server asks for (RFC 9110, 10.2.3), or None."""
+    """Return the pause that the server requests (RFC 9110, 10.2.3), or None."""
     import urllib3
 
     try:

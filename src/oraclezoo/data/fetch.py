@@ -1,4 +1,4 @@
-"""Download of Oracle-MNIST's files from the official repository or a mirror."""
+"""Download Oracle-MNIST's files from the official repository or a mirror."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.data.upstream import UpstreamFile, known
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA_URL"
-"""Environment variable with the URL of a mirror, a folder with the four .gz files."""
+"""Environment variable with the URL of a mirror: a folder with the four .gz files."""
 
 INSTEAD = (
     "Alternatives: --data-dir FOLDER with the files, the URL of a mirror in $ORACLEZOO_DATA_URL, "
@@ -30,14 +30,14 @@ def fetch(
     received: Received | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Path]:
-    """Download Oracle-MNIST's files and verify them.
+    """Download and verify Oracle-MNIST's files.
 
-    Files in ``dest`` that match their digests are kept; others are replaced.
+    Existing files in ``dest`` that match their digests are kept; other files are replaced.
 
     Args:
         names: Names of the files; all four by default.
         dest: Destination folder; the user's cache by default.
-        url: Folder to download from; $ORACLEZOO_DATA_URL or the official repository by default.
+        url: URL of the source folder; $ORACLEZOO_DATA_URL or the official repository by default.
         progress: Called with progress messages.
         received: Called with the number of bytes as they arrive.
         settings: Limits of the downloads; defaults if None.
@@ -72,11 +72,11 @@ def ensure(
     data_dir: Path | None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Path]:
-    """Locate Oracle-MNIST's files, downloading missing ones into the cache.
+    """Locate Oracle-MNIST's files, and download missing files into the cache.
 
     Args:
         names: Names of the files.
-        data_dir: Folder that must contain the files, without downloads; None for the default
+        data_dir: Folder that must contain the files, which disables downloads; None for the default
             folders.
         progress: Called with progress messages.
 
@@ -84,7 +84,7 @@ def ensure(
         Path of each file, keyed by name.
 
     Raises:
-        DataError: If ``data_dir`` lacks a file, or a folder does not exist.
+        DataError: If a file is missing in ``data_dir``, or a folder does not exist.
         DownloadError: If a file cannot be downloaded.
     """
     if data_dir is not None:
@@ -95,7 +95,7 @@ def ensure(
 
 
 def verified(file: UpstreamFile, path: Path) -> Path:
-    """Return a path after a check of its digest.
+    """Verify the digest of a file and return its path.
 
     Args:
         file: The published file.

@@ -1,4 +1,4 @@
-"""Folders of IDX files: roles of the files, and the content of ``dataset.toml``."""
+"""Folders of IDX files: the role of each file, and the content of ``dataset.toml``."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FILES = {
     "test images": "t10k-images-idx3-ubyte",
     "test labels": "t10k-labels-idx1-ubyte",
 }
-"""File name in MNIST by role; names may end with .gz."""
+"""MNIST's file name for each role; names may end with .gz."""
 
 VALIDATION = {
     "validation images": "validation-images-idx3-ubyte",
     "validation labels": "validation-labels-idx1-ubyte",
 }
-"""Two optional files by role, recognized by these names only; both or neither."""
+"""Optional files for each role, recognized by these names only; both must exist, or neither."""
 
 _WORDS = {
     "training": {"train", "training"},
@@ -45,11 +45,11 @@ class About:
     Attributes:
         classes: Class names.
         glyphs: The modern character of each class.
-        flip_keeps_label: Whether a mirrored image keeps its label.
-        synthetic: Whether the images are generated.
+        flip_keeps_label: Whether a mirrored image has the same label.
+        synthetic: Whether the images are synthetic.
         name: Name of the data set, which makes it a separate track.
         source: Public source of the files: a URL or a citation.
-        sha256: SHA-256 (hex) of each file, keyed by file name; covers all files or none.
+        sha256: SHA-256 (hex) of each file, keyed by file name, for all files or none.
     """
 
     classes: tuple[str, ...] | None = None
@@ -62,13 +62,13 @@ class About:
 
 
 def discover(folder: Path) -> dict[str, Path]:
-    """Find the file of each role, by MNIST's file name or by the words in its name.
+    """Find the file for each role, by MNIST's file name or by the words in its name.
 
     Args:
         folder: The folder.
 
     Returns:
-        Path for each key of :data:`FILES`, and of :data:`VALIDATION` if the folder has these files.
+        Path for each key of :data:`FILES`, and for each of :data:`VALIDATION` if those files exist.
 
     Raises:
         DataError: If a file is missing or ambiguous.
@@ -77,7 +77,7 @@ def discover(folder: Path) -> dict[str, Path]:
         present = sorted(path for path in folder.iterdir() if path.is_file())
     except OSError as error:
         raise DataError(f"data folder {folder}: {error.strerror or error}") from error
-    # hidden files are locks and unfinished downloads
+    # hidden files are locks or incomplete downloads
     present = [path for path in present if not path.name.startswith(".")]
     files: dict[str, Path] = {}
     for role, name in FILES.items():
@@ -112,14 +112,14 @@ def _validation(folder: Path, present: list[Path]) -> dict[str, Path]:
 
 
 def _fits(name: str, role: str) -> bool:
-    """Return whether a file name contains "idx" and both words of ``role``."""
+    """Return whether a file name contains "idx" and both words of the role."""
     words = set(re.split(r"[^a-z0-9]+", name.lower()))
     is_idx = "ubyte" in words or any(word.startswith("idx") for word in words)
     return is_idx and all(words & _WORDS[part] for part in role.split())
 
 
 def read_about(folder: Path) -> About:
-    """Read the folder's ``dataset.toml``.
+    """Read ``dataset.toml`` in a folder.
 
     Args:
         folder: The folder.
@@ -152,7 +152,7 @@ def read_about(folder: Path) -> About:
 
 
 def _identity(path: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Return name, source and digests of a data set."""
+    """Return the name, the source and the digests of a data set."""
     name, source, sha256 = (document.get(key) for key in ("name", "source", "sha256"))
     if name is not None and (not isinstance(name, str) or not NAME.fullmatch(name)):
         raise DataError(

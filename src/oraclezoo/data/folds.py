@@ -1,4 +1,4 @@
-"""Cross-validation folds of the training and validation images of a data set."""
+"""Cross-validation folds from the training and validation images of a data set."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from oraclezoo.errors import DataError, UsageError
 from oraclezoo.storage import write_atomically
 
 MAX_CLASSES = 256
-"""Limit of IDX files, whose labels are single bytes."""
+"""Maximum number of classes in IDX files, whose labels are single bytes."""
 
 
 def deal(dataset: Dataset, out: Path, folds: int) -> list[Path]:
-    """Write a folder for track ``idx`` for each fold, with the fold as its validation split.
+    """Write a folder for track ``idx`` per fold, in which the fold is the validation split.
 
-    Image ``i`` of each class goes to fold ``i % folds``; training images come before validation
+    Image ``i`` of each class goes to fold ``i % folds``, counting training images before validation
     images. The test split is not read; the test files that the track requires contain a copy of the
     fold.
 
     Args:
         dataset: The data set.
-        out: Parent folder of the fold folders.
+        out: Parent folder for the folders of the folds.
         folds: Number of folds, at least 2.
 
     Returns:
-        The folders, in order.
+        The folders, in the order of the folds.
 
     Raises:
         UsageError: If there are too few or too many folds.

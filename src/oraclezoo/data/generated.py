@@ -1,4 +1,4 @@
-"""Generated characters as data sets, with a cache on disk."""
+"""Data sets of synthetic characters, with a cache on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIZE = 28
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Seed and number of images of each class of a split to generate."""
+    """Random seed of a split, and number of images per class to generate."""
 
     seed: int
     counts: tuple[int, ...]
@@ -37,17 +37,18 @@ class Part:
 def open_generated(
     parts: Mapping[str, Part], progress: Callable[[str], None] | None
 ) -> ArrayDataset:
-    """Return a data set of generated characters.
+    """Return a data set of synthetic characters.
 
     Each split is generated, or read from the cache, on first use.
 
     Args:
-        parts: Seed and counts of each split, keyed by name.
+        parts: Seed and image counts of each split, keyed by split name.
         progress: Called with progress messages.
 
     Returns:
-        The data set. ``sha256["generated"]`` identifies generator, version, seeds and counts of all
-        splits; ``sha256["generated train"]`` etc. are digests of the splits that were read.
+        The data set. ``sha256["generated"]`` identifies the generator, its version, and the seeds
+        and counts of all splits; ``sha256["generated train"]`` etc. are the digests of the splits
+        that were read.
     """
     digests = {"generated": _key(parts)}
 
@@ -78,11 +79,11 @@ def split_sha256(split: ArraySplit) -> str:
 
 
 def _key(parts: Mapping[str, Part]) -> str:
-    """Return the SHA-256 (hex) of every input that determines the images of ``parts``."""
-    from oraclezoo.data import glyphs  # imports scipy, so only once an image is needed
+    """Return the SHA-256 (hex) of all inputs that determine the images of ``parts``."""
+    from oraclezoo.data import glyphs  # imports SciPy, so imported only when needed
 
     document = {
-        "generator": "oraclezoo.data.glyphs",  # the name in published digests
+        "generator": "oraclezoo.data.glyphs",  # this name is part of published digests
         "version": glyphs.VERSION,
         "parts": {name: [part.seed, list(part.counts)] for name, part in parts.items()},
     }
@@ -101,7 +102,7 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
             cache.seal.parent.mkdir(parents=True, exist_ok=True)
             waiting = partial(say, "waiting for another process to generate these characters")
             stack.enter_context(alone(cache.seal, waiting))
-        except OSError as error:  # the cache only saves time
+        except OSError as error:  # the cache is optional
             _LOG.info("cannot lock the cache of generated characters: %s", error)
         else:
             if (kept := cache.read()) is not None:
@@ -117,10 +118,10 @@ def _cached(part: Part, progress: Callable[[str], None] | None) -> ArraySplit:
 
 @dataclass(frozen=True, slots=True)
 class _Cache:
-    """Cached files of a split: two IDX files, and a seal with their SHA-256, written last.
+    """Cached files of a split: two IDX files, and a seal file with their SHA-256, written last.
 
-    Files that do not match the seal are ignored. Otherwise a process killed between the files, or
-    two concurrent processes, could pair images with the wrong labels.
+    Files that do not match the seal are ignored. Without the seal, a process killed between two
+    files, or two concurrent processes, could pair images with the wrong labels.
     """
 
     part: Part

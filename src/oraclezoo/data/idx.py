@@ -1,8 +1,8 @@
-"""The IDX format of MNIST: strict reading, reproducible writing.
+"""The IDX format of MNIST: strict reader, reproducible writer.
 
-Two zero bytes, a type code, the number of dimensions, each size as a big-endian uint32, then the
-values, big-endian, last index fastest (http://yann.lecun.com/exdb/mnist). Files may be compressed
-by gzip, which is detected by their first bytes, not by name.
+An IDX file has two zero bytes, a type code, the number of dimensions, each size as a big-endian
+uint32, and the values, big-endian, last index fastest (http://yann.lecun.com/exdb/mnist). Gzip
+compression is detected by a file's first bytes, not by its name.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ TYPES: dict[int, np.dtype[Any]] = {
     0x0D: np.dtype(">f4"),
     0x0E: np.dtype(">f8"),
 }
-"""Data type of the values by type code."""
+"""Data type of the values for each type code."""
 
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 32
-"""Size limit of the uncompressed values when reading into memory: 4 GiB."""
+"""Maximum uncompressed size of the values when reading into memory: 4 GiB."""
 
 _GZIP = b"\x1f\x8b"
 _DEFLATE_LIMIT = 1032
-"""Upper bound of deflate's compression ratio (zlib's technical notes)."""
+"""Maximum compression ratio of deflate, according to zlib's technical notes."""
 _CHUNK = 1 << 20
 _NOT_IDX = (
     (b"<", "this is an HTML page, not IDX; download the file again"),
@@ -52,12 +52,12 @@ _NOT_IDX = (
 
 
 class Header(NamedTuple):
-    """Type, shape and position of an IDX file's values.
+    """Type, shape and position of the values in an IDX file.
 
     Attributes:
         dtype: Data type, big-endian.
         shape: Size of each dimension.
-        offset: Position of the values in the uncompressed file, bytes.
+        offset: Position of the values in bytes from the start of the uncompressed file.
         packed: Whether the file is compressed by gzip.
     """
 
@@ -68,14 +68,14 @@ class Header(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Uncompressed size of the values in bytes."""
+        """Return the uncompressed size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_header(path: Path) -> Header:
-    """Read the header of an IDX file of any size and check it against the file size.
+    """Read the header of an IDX file of any size, and check it against the file size.
 
-    A compressed file is checked against the maximum size of content that it could hold.
+    The size of a compressed file is checked against the maximum compression ratio.
 
     Args:
         path: The file.
@@ -105,12 +105,12 @@ def unpacked(path: Path) -> Iterator[bytes]:
         Chunks of bytes.
 
     Raises:
-        DataError: If the file is corrupt; discard the chunks that were yielded before.
+        DataError: If the file is corrupt; the chunks that were yielded before must be discarded.
     """
     _, shape, offset, _ = header = read_header(path)
     left = offset + header.size_bytes
     with _opened(path) as (file, _, packed), _stream(file, packed) as values:
-        # requests one byte more than declared, to detect a longer stream
+        # request one byte more than declared, to detect a longer stream
         while chunk := values.read(min(_CHUNK, left + 1)):
             left -= len(chunk)
             if left < 0:
@@ -121,7 +121,7 @@ def unpacked(path: Path) -> Iterator[bytes]:
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:
-    """Read an IDX file of any type and 1 to 8 dimensions.
+    """Read an IDX file of any type with 1 to 8 dimensions.
 
     The header is checked against the file size before memory is allocated.
 
@@ -178,7 +178,7 @@ def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
         if expected > size * _DEFLATE_LIMIT:
             _wrong_length(path, shape, expected, f"at most {size * _DEFLATE_LIMIT:,}")
         values = bytearray()
-        # requests one byte more than declared, to detect a longer stream
+        # request one byte more than declared, to detect a longer stream
         while chunk := unpacked.read(min(_CHUNK, expected + 1 - len(values))):
             values += chunk
             if len(values) > expected:
@@ -191,7 +191,7 @@ def _read_gzip(path: Path, file: BinaryIO, size: int) -> npt.NDArray[Any]:
 def _header(
     path: Path, file: BinaryIO | gzip.GzipFile, max_bytes: int | None = MAX_BYTES
 ) -> tuple[np.dtype[Any], tuple[int, ...], int]:
-    """Read type, shape and declared size in bytes; the file is then positioned after the header."""
+    """Read type, shape and declared size in bytes; leave the file at the end of the header."""
     start = file.read(64)
     for prefix, meaning in _NOT_IDX:
         if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(prefix):
@@ -223,13 +223,13 @@ def _array(values: bytearray, dtype: np.dtype[Any], shape: tuple[int, ...]) -> n
 
 
 def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array as IDX, compressed by gzip if the name ends with ``.gz``.
+    """Write an array as an IDX file, compressed by gzip if its name ends with ``.gz``.
 
-    The file is written atomically, and equal arrays give equal bytes.
+    The file is written atomically; equal arrays give byte-identical files.
 
     Args:
         path: The file.
-        array: 1 to 8 dimensions of a type in :data:`TYPES`.
+        array: Array with 1 to 8 dimensions and a type in :data:`TYPES`.
 
     Raises:
         DataError: If the format does not support the array or the file cannot be written.

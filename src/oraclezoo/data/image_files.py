@@ -1,4 +1,4 @@
-"""Image files and label files in the IDX format, checked for type, shape and label range."""
+"""Read images and labels from IDX files, with checks of type, shape and label range."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from oraclezoo.errors import DataError
 def read_images_labels(
     images_path: Path, labels_path: Path, num_classes: int | None = None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Read a pair of IDX files.
+    """Read the images and labels of a pair of IDX files.
 
     Args:
-        images_path: File of the images.
-        labels_path: File of the labels.
-        num_classes: Upper bound of labels, exclusive; unchecked if None.
+        images_path: File with the images.
+        labels_path: File with the labels.
+        num_classes: Number of classes, which labels must be less than; None to skip this check.
 
     Returns:
         Images uint8 ``(N, H, W)`` and labels int64 ``(N,)``.
 
     Raises:
-        DataError: If type or shape are wrong, the counts differ, there are no images, or a label is
-            out of range.
+        DataError: If a type or shape is wrong, the numbers of images and labels differ, there are
+            no images, or a label is out of range.
     """
     images, labels = read_images(images_path), read_labels(labels_path, num_classes)
     check_pair(images_path, len(images), labels_path, len(labels))
@@ -35,12 +35,12 @@ def read_images_labels(
 
 
 def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -> None:
-    """Check that there are as many labels as images.
+    """Check that the numbers of images and labels are equal.
 
     Args:
-        images_path: File of the images, for the message.
+        images_path: File with the images, for the message.
         images: Number of images.
-        labels_path: File of the labels, for the message.
+        labels_path: File with the labels, for the message.
         labels: Number of labels.
 
     Raises:
@@ -54,16 +54,16 @@ def check_pair(images_path: Path, images: int, labels_path: Path, labels: int) -
 
 
 def read_images(path: Path) -> npt.NDArray[np.uint8]:
-    """Read images from an IDX file.
+    """Read the images of an IDX file.
 
     Args:
         path: The file.
 
     Returns:
-        uint8 ``(N, H, W)``, N at least 1.
+        uint8 ``(N, H, W)`` with N at least 1.
 
     Raises:
-        DataError: If the file cannot be read or has no images.
+        DataError: If the file cannot be read, is not a list of images, or contains no images.
     """
     images = read_idx(path)
     check_images(path, images)
@@ -71,14 +71,14 @@ def read_images(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def check_images(path: Path, content: npt.NDArray[Any] | Header) -> None:
-    """Check that a file contains at least one uint8 image.
+    """Check that a file contains uint8 images, at least one.
 
     Args:
         path: The file, for the message.
-        content: Its array or header.
+        content: The array or the header of the file.
 
     Raises:
-        DataError: If type or shape are wrong, or there are no images.
+        DataError: If the type or the shape is wrong, or there are no images.
     """
     if len(content.shape) != 3 or content.dtype != np.uint8:
         raise DataError(f"{path}: images must be uint8 with 3 dimensions, not {_form(content)}")
@@ -87,11 +87,11 @@ def check_images(path: Path, content: npt.NDArray[Any] | Header) -> None:
 
 
 def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.int64]:
-    """Read labels from an IDX file.
+    """Read the labels of an IDX file.
 
     Args:
         path: The file.
-        num_classes: Upper bound of labels, exclusive; unchecked if None.
+        num_classes: Number of classes, which labels must be less than; None to skip this check.
 
     Returns:
         int64 ``(N,)``.
@@ -112,5 +112,5 @@ def read_labels(path: Path, num_classes: int | None = None) -> npt.NDArray[np.in
 
 
 def _form(content: npt.NDArray[Any] | Header) -> str:
-    """Return shape and type, for messages."""
+    """Return the shape and the data type of an array as text, for error messages."""
     return f"{' x '.join(map(str, content.shape))} {content.dtype.newbyteorder('=')}"

@@ -1,4 +1,4 @@
-"""Metadata and digests of the built-in tracks, to check results without the data."""
+"""Metadata and digests of the built-in tracks, for checking results without the data."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class KnownTrack:
         image_size: Height and width of the images in pixels.
         learning: Number of training and validation images.
         test: Number of test images.
-        sha256: SHA-256 of each file, keyed by its name in result files; None if not known.
-        labels_sha256: SHA-256 of the test labels as little-endian int64, in the split's order.
+        sha256: SHA-256 of each file, keyed by the file's name in results; None if unknown.
+        labels_sha256: SHA-256 of the test labels as little-endian int64, in the order of the split.
     """
 
     synthetic: bool
@@ -92,18 +92,18 @@ KNOWN: Mapping[str, KnownTrack] = MappingProxyType(
         ),
     }
 )
-"""The built-in tracks with fixed data, by name without a prefix."""
+"""The built-in tracks with fixed data, keyed by name without prefix."""
 
 
 UNPACKED = "unpacked "
-"""Prefix of an unpacked file's digest if the digest of the packed file is not known."""
+"""Prefix for the digest of an unpacked file, if the digest of its packed version is unknown."""
 
 
 def canonical(digests: Mapping[str, str]) -> dict[str, str]:
-    """Map official files that were unpacked to the names and digests of their packed versions.
+    """Map unpacked official files to the names and digests of their packed versions.
 
-    The SHA-256 of the packed training images is not published: the digest of the unpacked file
-    remains, after :data:`UNPACKED`.
+    The SHA-256 of the packed training images is not published, so the unpacked file's digest is
+    kept, with the prefix :data:`UNPACKED`.
 
     Args:
         digests: SHA-256 (hex) of each file, keyed by file name.
@@ -116,7 +116,7 @@ def canonical(digests: Mapping[str, str]) -> dict[str, str]:
         file = FILES.get(f"{name}.gz")
         if file and file.kind == "sha256" and sha256 == file.unpacked_sha256:
             name, sha256 = file.name, file.digest
-        elif file and file.kind != "sha256":  # loading verified it by the object name of Git
+        elif file and file.kind != "sha256":  # verified on loading by its Git object ID
             name, sha256 = file.name, f"{UNPACKED}{sha256}"
         packed[name] = sha256
     return packed
@@ -130,14 +130,14 @@ def differing(stated: Mapping[str, str], actual: Mapping[str, str]) -> list[str]
         actual: SHA-256 (hex) of each file, keyed by file name.
 
     Returns:
-        Sorted names, including those in one record only; a file equals its unpacked version.
+        Sorted names, including files in only one record; a file equals its unpacked version.
     """
     first, second = canonical(stated), canonical(actual)
     return sorted(name for name in first | second if _differ(first.get(name), second.get(name)))
 
 
 def _differ(first: str | None, second: str | None) -> bool:
-    """Return whether two digests are of different files, as far as they are comparable."""
+    """Return whether two digests belong to different files, as far as they can be compared."""
     if first is None or second is None:
         return first is not second
     return first != second and first.startswith(UNPACKED) == second.startswith(UNPACKED)

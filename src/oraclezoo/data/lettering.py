@@ -1,4 +1,4 @@
-"""Text in pictures: the label font, then installed fonts for characters that it lacks."""
+"""Draw text in pictures, with the label font or, for characters it lacks, installed fonts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FONT = Path(__file__).parent / "fonts" / "labels.otf"
 """The label font, with the characters in :data:`COVERED`."""
 
 COVERED = frozenset(map(chr, range(0x20, 0x7F))) | frozenset(GLYPHS)
-"""Characters in the label font."""
+"""Characters that the label font contains."""
 
 _PREFERRED = (
     "dejavusans",
@@ -32,22 +32,22 @@ _PREFERRED = (
     "simhei",
     "arial unicode",
 )
-"""Stems of font files to try first, in lower case."""
+"""Lowercase stems of font files to try first."""
 
 _STYLES = ("bold", "italic", "oblique", "mono", "light", "black", "condensed", "emoji")
 _NOWHERE = "\U0010fffe"
-"""A noncharacter, which fonts draw like a missing character."""
+"""A noncharacter, which fonts draw as a missing character."""
 
 
 class Lettering:
-    """Fonts that draw the given texts, as far as installed fonts have their characters.
+    """Fonts that can draw the given texts, as far as installed fonts contain their characters.
 
     Args:
-        texts: All the texts to draw.
-        say: Receives one message if no font has some of their characters.
+        texts: All texts to draw.
+        say: Receives one message if some of their characters are in no font.
 
     Attributes:
-        missing: Characters that no font has.
+        missing: Characters that no font contains.
     """
 
     def __init__(self, texts: Iterable[str], say: Callable[[str], None] | None = None) -> None:
@@ -86,7 +86,7 @@ class Lettering:
     def draw(
         self, draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, ink: int
     ) -> None:
-        """Draw a text from ``place``, its left end and the middle of its line."""
+        """Draw a text at ``place``, the left end of the text at mid-height."""
         ascent, descent = font_at(FONT, size).getmetrics()
         x, baseline = float(place[0]), place[1] + (ascent - descent) / 2
         for font, run in self._runs(text, size):
@@ -94,7 +94,7 @@ class Lettering:
             x += font.getlength(run)
 
     def _runs(self, text: str, size: int) -> Iterator[tuple[ImageFont.FreeTypeFont, str]]:
-        """Split a text where its font changes; spaces and marks stay with the text before them."""
+        """Split a text into runs of one font; spaces and marks belong to the run before them."""
         run, at = "", 0
         for c in text:
             own = at if run and (c == " " or unicodedata.combining(c)) else self._at.get(c, 0)
@@ -108,13 +108,13 @@ class Lettering:
 
 @cache
 def font_at(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    """Return a font at a size in pixels."""
+    """Load a font at a size in pixels."""
     return ImageFont.truetype(path, size)
 
 
 @cache
 def has(path: Path, character: str) -> bool:
-    """Return whether a font has a character: it looks different from a missing one."""
+    """Return whether a font contains a character, which then looks different from a missing one."""
     try:
         font = font_at(path, 32)
         shape, absent = font.getmask(character), font.getmask(_NOWHERE)
@@ -143,12 +143,12 @@ def _rank(path: Path) -> tuple[int, bool, str]:
 
 
 def is_style(path: Path) -> bool:
-    """Return whether a font file is a bold, italic or other variant of a regular one."""
+    """Return whether a font file is a bold, italic or other variant of a regular font."""
     return any(style in path.stem.lower() for style in _STYLES)
 
 
 def _folders() -> list[Path]:
-    """Return the folders in which this system keeps fonts."""
+    """Return the folders in which this operating system stores fonts."""
     try:
         home = Path.home()
     except RuntimeError:  # neither HOME nor an entry in the user database

@@ -1,8 +1,8 @@
-"""Specs of the built-in tracks; nothing is imported until one is opened.
+"""Specs of the built-in tracks; opening a track imports its module.
 
 Metadata: ``synthetic`` (bool); ``train``, ``validation``, ``test``: number of images, or None if it
-    depends on the files; ``needs``: required files, as text;
-``streams`` (bool): the factory takes ``stream_above``.
+    depends on the files; ``needs``: description of the required files;
+``streams`` (bool): whether the factory accepts ``stream_above``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Location and verification of Oracle-MNIST's files on this machine."""
+"""Locate and verify Oracle-MNIST's files on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oraclezoo.data.upstream import (
 from oraclezoo.errors import DataError
 
 VARIABLE = "ORACLEZOO_DATA"
-"""Environment variable with the path of the folder that holds the files."""
+"""Environment variable with the path of the folder with the files."""
 
 Status = Literal["ok", "missing", "mismatch", "unreadable"]
 
@@ -35,7 +35,7 @@ class FileCheck:
         name: Official name of the file.
         path: The local file; None if it is missing.
         status: Result of the check.
-        kind: Kind of the digests.
+        kind: Kind of both digests.
         expected: Published digest, hex.
         actual: Digest of the local file, hex; "" if it cannot be computed.
     """
@@ -49,10 +49,10 @@ class FileCheck:
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder for oraclezoo; it need not exist.
+    """Return the user's cache folder for oraclezoo, which may not exist.
 
     Raises:
-        DataError: If the user has no home folder and no variable names a cache folder.
+        DataError: If the user has no home folder and no environment variable names a cache folder.
     """
     folder = user_cache()
     if folder is None:
@@ -64,7 +64,7 @@ def cache_folder() -> Path:
 
 
 def user_cache() -> Path | None:
-    """Return the user's cache folder for oraclezoo; None if the user has no home folder."""
+    """Return the user's cache folder for oraclezoo, or None if the user has no home folder."""
     try:
         folder = Path(platformdirs.user_cache_dir("oraclezoo", appauthor=False))
     except (RuntimeError, KeyError):  # neither HOME nor an entry in the user database
@@ -73,7 +73,7 @@ def user_cache() -> Path | None:
 
 
 def download_folder() -> Path:
-    """Return the folder of Oracle-MNIST downloads; it need not exist."""
+    """Return the folder for Oracle-MNIST downloads, which may not exist."""
     return cache_folder() / "oracle-mnist"
 
 
@@ -81,10 +81,10 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
     """Return the folders to search for Oracle-MNIST's files.
 
     Args:
-        data_dir: The only folder to search; None for $ORACLEZOO_DATA, then the cache.
+        data_dir: The only folder to search; None for $ORACLEZOO_DATA and then the cache.
 
     Returns:
-        The folders, in order of the search.
+        The folders in search order.
 
     Raises:
         DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.
@@ -104,7 +104,7 @@ def folders(data_dir: Path | None) -> tuple[Path, ...]:
 
 
 def in_folder(file: UpstreamFile, folder: Path) -> Path | None:
-    """Return the path of a file in a folder, or None.
+    """Return the path of a file in a folder, or None if it is missing.
 
     Args:
         file: The official file.
@@ -129,7 +129,7 @@ def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None
         data_dir: The only folder to search; None for the default folders.
 
     Returns:
-        First path of each file, by name; None if it is missing.
+        First path found for each file, keyed by name; None if the file is missing.
 
     Raises:
         DataError: If ``data_dir`` or $ORACLEZOO_DATA does not exist.
@@ -144,7 +144,7 @@ def search(names: Iterable[str], data_dir: Path | None) -> dict[str, Path | None
 
 
 def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
-    """Search for Oracle-MNIST's files, all of which must exist; none is opened.
+    """Search for Oracle-MNIST's files, which must all exist; no file is opened.
 
     Args:
         names: Official names of the files.
@@ -175,13 +175,13 @@ def find(names: Iterable[str], data_dir: Path | None) -> dict[str, Path]:
 
 
 def is_earlier(check: FileCheck) -> bool:
-    """Return whether a checked file belongs to upstream's earlier upload.
+    """Return whether a checked file belongs to the earlier of the two official uploads.
 
     Args:
         check: The result of a digest check.
 
     Returns:
-        True for such a file; the published results use the later upload.
+        True for a file of the earlier upload; published results use the later upload.
     """
     return (
         check.status == "mismatch"
@@ -210,7 +210,7 @@ def check(file: UpstreamFile, path: Path | None) -> FileCheck:
         path: The local file; None if it is missing.
 
     Returns:
-        The result; a missing or unreadable file does not raise.
+        The result; a missing or unreadable file is not an error.
     """
     if path is None:
         return FileCheck(file.name, None, "missing", file.kind, file.digest, "")

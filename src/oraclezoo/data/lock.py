@@ -1,4 +1,4 @@
-"""Locking of a data set: write a lock, check a folder and an opened data set by it."""
+"""Create data locks, and check folders and data sets against them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Status = Literal["ok", "missing", "mismatch", "unreadable"]
 
 @dataclass(frozen=True, slots=True)
 class LockCheck:
-    """Result of the check of one file: its name, the result and the SHA-256 in the lock."""
+    """Result for one file: its name, its status, and the SHA-256 in the lock."""
 
     name: str
     status: Status
@@ -30,20 +30,20 @@ class LockCheck:
 def lock_dataset(
     dataset: Dataset, folder: Path, *, track: str, source: str = "", remote: str = ""
 ) -> DataLock:
-    """Read all splits of a data set and return its lock.
+    """Read all splits of a data set and create a lock for it.
 
     Args:
-        dataset: The data set, newly opened, so that its splits have not been read.
-        folder: Folder of its files.
+        dataset: A newly opened data set, whose splits have not been read.
+        folder: Folder with its files.
         track: Name of its track.
-        source: Where the data come from: a URL or a citation.
+        source: Source of the data: a URL or a citation.
         remote: URL of a copy, for ``oraclezoo data pull``.
 
     Returns:
         The lock.
 
     Raises:
-        DataError: If a split cannot be read, or the data do not come from files in ``folder``.
+        DataError: If a split cannot be read, or the data are not from files in ``folder``.
     """
     learning = digests(dataset, "train", "validation")
     sha256 = digests(dataset, "test")
@@ -81,10 +81,10 @@ def check_files(lock: DataLock, folder: Path) -> list[LockCheck]:
 
     Args:
         lock: The lock.
-        folder: The folder; it need not exist.
+        folder: The folder, which may not exist.
 
     Returns:
-        The result for each file of the lock.
+        The result for each file in the lock.
     """
     return [
         LockCheck(name, _status(folder / name, file), file.sha256)
@@ -107,14 +107,14 @@ def _status(path: Path, file: LockedFile) -> Status:
 
 
 def check_lock(dataset: Dataset, expected: str) -> None:
-    """Require that a data set is the one of a recipe's ``data.lock``.
+    """Require that a data set matches the ``data.lock`` of a recipe.
 
     Args:
         dataset: The opened data set; its training and validation images are read.
-        expected: Digest of the lock; nothing is checked if it is empty.
+        expected: Digest of the lock; if it is empty, nothing is checked.
 
     Raises:
-        DataError: If the data differ from the lock's.
+        DataError: If the data do not match the lock.
     """
     if not expected:
         return
@@ -130,7 +130,7 @@ def check_lock(dataset: Dataset, expected: str) -> None:
 
 
 def changes(old: DataLock, new: DataLock) -> list[str]:
-    """Return what differs between two locks, one line of text each."""
+    """Return the differences between two locks, as one line of text per difference."""
     lines = [
         f"{name}: {_change(old.files.get(name), new.files.get(name))}"
         for name in sorted({*old.files, *new.files})

@@ -1,7 +1,7 @@
-"""Copies of locked data sets on object stores and file systems that fsspec supports.
+"""Upload and download locked data sets with fsspec, to object stores and other file systems.
 
-A remote folder holds each file under its SHA-256, as ``ab/abcdef...``, so that versions of a data
-set share unchanged files and an upload never replaces a file.
+A remote folder stores each file under its SHA-256, as ``ab/abcdef...``. Versions of a data set
+therefore share unchanged files, and an upload never replaces a file.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 Say = Callable[[str], None]
-"""Receives progress messages."""
+"""Called with progress messages."""
 
 _CHUNK = 1 << 20
 _ATOMIC = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
-"""Protocols whose uploads become visible only as a whole."""
+"""Protocols whose uploads become visible only when complete."""
 
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
 def push(lock: DataLock, folder: Path, remote: str, progress: Say | None = None) -> int:
-    """Upload the files of a lock that the remote folder lacks.
+    """Upload the files of a lock that are missing in the remote folder.
 
     Args:
         lock: The lock.
-        folder: Folder of the files; each must match the lock.
-        remote: URL of the remote folder, as fsspec takes it: ``s3://bucket/folder``, ``gs://``,
+        folder: Folder with the files, which must match the lock.
+        remote: URL of the remote folder in fsspec's syntax: ``s3://bucket/folder``, ``gs://``,
             ``file://`` or a path. Credentials come from the environment.
         progress: Called with progress messages.
 
@@ -46,7 +46,7 @@ def push(lock: DataLock, folder: Path, remote: str, progress: Say | None = None)
         The number of files uploaded.
 
     Raises:
-        DataError: If a file differs from the lock, or the remote cannot be written.
+        DataError: If a file does not match the lock, or the remote folder cannot be written.
 
     Example:
         >>> from pathlib import Path
@@ -77,10 +77,10 @@ def push(lock: DataLock, folder: Path, remote: str, progress: Say | None = None)
 
 
 def pull(lock: DataLock, folder: Path, remote: str, progress: Say | None = None) -> int:
-    """Download the files of a lock that a folder lacks, verified by size and SHA-256.
+    """Download the files of a lock that are missing in a folder; verify their size and SHA-256.
 
-    A file that differs is replaced only by a complete and verified one. Processes that need the
-    same file take turns.
+    A file that does not match is replaced only by a complete, verified one. Processes that need the
+    same file wait for each other.
 
     Args:
         lock: The lock.
@@ -92,7 +92,7 @@ def pull(lock: DataLock, folder: Path, remote: str, progress: Say | None = None)
         The number of files downloaded.
 
     Raises:
-        DownloadError: If a file cannot be downloaded or is not the one in the lock.
+        DownloadError: If a file cannot be downloaded or does not match the lock.
         DataError: If the folder cannot be written.
     """
     wanted = {check.name for check in check_files(lock, folder) if check.status != "ok"}
@@ -121,7 +121,7 @@ def _key(file: LockedFile) -> str:
 
 
 def _opened(remote: str) -> tuple[Any, str]:
-    """Return the file system of a URL and the path in it."""
+    """Return the file system for a URL and the path in it."""
     from fsspec.core import url_to_fs  # 40 ms to import
 
     protocol = remote.partition("://")[0] if "://" in remote else "file"
@@ -153,7 +153,7 @@ def _upload(files: AbstractFileSystem, path: Path, target: str) -> None:
 def _verified(
     files: AbstractFileSystem, source: str, file: LockedFile, remote: str
 ) -> Iterator[bytes]:
-    """Yield the content of a remote file; raise DownloadError at its end if it is another one."""
+    """Yield the content of a remote file; raise DownloadError at the end if it does not match."""
     state, size = hashlib.sha256(), 0
     with _naming(remote):
         with files.open(source, "rb") as opened:
@@ -172,7 +172,7 @@ def _verified(
 
 @contextmanager
 def _naming(remote: str) -> Iterator[None]:
-    """Convert errors of a remote file system, which have no common class, to DownloadError."""
+    """Convert errors of remote file systems, which have no common class, to DownloadError."""
     try:
         yield
     except (DataError, GeneratorExit):

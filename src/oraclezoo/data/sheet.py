@@ -1,4 +1,4 @@
-"""Contact sheet: some images of each class, next to its label, name and glyph."""
+"""Contact sheet: some images of each class, next to the label, name and glyph of the class."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def contact_sheet(
     scale: int = 3,
     say: Callable[[str], None] | None = None,
 ) -> Image.Image:
-    """Draw a contact sheet with one row per class, which starts with label, name and glyph.
+    """Draw a contact sheet with one row per class: label, name and glyph, then images.
 
-    Installed fonts are used for names and glyphs in other scripts. A name or glyph that no font can
-    draw is omitted.
+    For names and glyphs in other scripts, installed fonts are used. A name or glyph that no font
+    can draw is omitted.
 
     Args:
         images: uint8 ``(N, H, W)``.
         labels: int64 ``(N,)``, below ``len(classes)``.
         classes: Class names, in label order.
-        glyphs: Character of each class.
+        glyphs: Modern character of each class.
         per_class: Number of images per class.
-        scale: Zoom factor, screen pixels per image pixel.
-        say: Receives a message if no font can draw some names.
+        scale: Zoom factor in screen pixels per image pixel.
+        say: Receives a message if some names cannot be drawn with any font.
 
     Returns:
         A gray picture.

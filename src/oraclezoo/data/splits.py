@@ -1,4 +1,4 @@
-"""Split rules of the tracks, as pure functions of bytes and labels."""
+"""Rules that define the splits of the tracks, as pure functions of image bytes and labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Mask = npt.NDArray[np.bool_]
 
 
 def by_image_hash(images: Iterable[npt.NDArray[np.uint8]]) -> Mask:
-    """Return the mask of the validation split of track ``oracle-mnist``.
+    """Return a mask of the validation split of track ``oracle-mnist``.
 
-    The split contains an image if the SHA-256 of its bytes, row by row, as a big-endian integer, is
-    divisible by ten. Identical images are always in the same split.
+    An image belongs to the split if the SHA-256 of its bytes, row by row, as a big-endian integer,
+    is divisible by ten. Identical images are always in the same split.
 
     Args:
         images: Images uint8 ``(H, W)``.
@@ -28,13 +28,13 @@ def by_image_hash(images: Iterable[npt.NDArray[np.uint8]]) -> Mask:
 
 
 def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the position of each image among those of its class.
+    """Return the position of each image among the images of its class.
 
     Args:
         labels: int64 ``(N,)``.
 
     Returns:
-        Number of equal labels before each label, int64 ``(N,)``.
+        Number of equal labels that precede each label, int64 ``(N,)``.
     """
     positions = np.empty(len(labels), dtype=np.int64)
     for label in np.unique(labels):
@@ -44,7 +44,7 @@ def position_in_class(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def every_tenth(labels: npt.NDArray[np.int64]) -> Mask:
-    """Return the mask of a stratified tenth: positions 9, 19, 29, ... of each class.
+    """Return a mask of a stratified tenth of the images: positions 9, 19, 29, ... of each class.
 
     Args:
         labels: int64 ``(N,)``.
@@ -57,16 +57,16 @@ def every_tenth(labels: npt.NDArray[np.int64]) -> Mask:
 
 
 def three_of_test_file(labels: npt.NDArray[np.int64]) -> dict[str, Mask]:
-    """Return the masks of the splits of track ``oracle-mnist-3k``.
+    """Return masks of the splits of track ``oracle-mnist-3k``.
 
-    In each class, the first 100 images are the test split. Of the others, positions 9, 19, ... are
-    the validation split.
+    The test split consists of the first 100 images of each class. Of the other images of a class,
+    positions 9, 19, ... form the validation split.
 
     Args:
         labels: Labels of the official test file, int64 ``(N,)``.
 
     Returns:
-        bool ``(N,)`` by name of the split.
+        bool ``(N,)`` for each split, keyed by split name.
     """
     positions = position_in_class(labels)
     test = positions < 100

@@ -1,8 +1,8 @@
-"""Images streamed from their file, in constant memory.
+"""Stream images from their file, in constant memory.
 
-Reads use preadv instead of a memory map: the pages of a map count as memory of the process until
-they are released, releasing them after each batch costs more than it saves, and a truncated file
-terminates the process by a signal instead of an error (docs/memory.md has measurements).
+Reads use preadv instead of a memory map, for three reasons: mapped pages count toward the memory of
+the process until they are released, releasing them after each batch costs more than it saves, and a
+truncated file ends the process by a signal instead of an error (docs/memory.md has measurements).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from oraclezoo.errors import DataError
 from oraclezoo.storage import alone, replacing
 
 CHUNK_BYTES = 1 << 20
-"""Bytes per read when iterating in order."""
+"""Number of bytes per read when iterating in order."""
 
 Progress = Callable[[str], None] | None
 
@@ -35,9 +35,9 @@ Progress = Callable[[str], None] | None
 class ImagesInFile:
     """Images uint8 ``(N, H, W)`` in an uncompressed IDX file. Implements contracts.Images.
 
-    Only the indices of the images are in memory, eight bytes each. Every access reads the file;
-    several threads may read concurrently. Raises DataError if the file can no longer be read or has
-    changed since it was opened.
+    Only the indices of the images are in memory, with eight bytes each. Every access reads the
+    file; several threads may read concurrently. Raises DataError if the file can no longer be read
+    or has changed since it was opened.
     """
 
     dtype = np.dtype(np.uint8)
@@ -67,7 +67,7 @@ class ImagesInFile:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.uint8]:
-        """Read the images of an index, a slice, a mask or an array of indices."""
+        """Read images by an index, a slice, a mask or an array of indices."""
         rows = np.asarray(self._rows[key])
         images = np.empty((rows.size, *self.shape[1:]), np.uint8)
         self._records.read(rows.reshape(-1), images)
@@ -100,7 +100,7 @@ class FileSplit:
     labels: npt.NDArray[np.int64]
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> FileSplit:
-        """Select images and labels by a mask; images are not read.
+        """Select images and labels by a mask, without reading images.
 
         Args:
             chosen: bool ``(N,)``.
@@ -115,7 +115,7 @@ AnySplit = ArraySplit | FileSplit
 
 
 class _Records:
-    """Fixed-size records in an open file, from byte ``offset`` on."""
+    """Fixed-size records in an open file, starting at byte ``offset``."""
 
     def __init__(self, path: Path, offset: int, size_bytes: int) -> None:
         self.path, self.offset, self.size_bytes = path, offset, size_bytes
@@ -132,7 +132,7 @@ class _Records:
         return status.st_size, status.st_mtime_ns
 
     def read(self, rows: npt.NDArray[np.int64], into: npt.NDArray[np.uint8]) -> None:
-        """Fill the C-contiguous array ``into`` with the records numbered ``rows``."""
+        """Read the records ``rows`` into the C-contiguous array ``into``."""
         if not len(rows):
             return
         size, space = self.size_bytes, into.reshape(-1).data
@@ -144,7 +144,7 @@ class _Records:
         try:
             if self._state() != self.opened:
                 raise DataError(f"{self.path}: the file changed while being read")
-            # ask for all uncached records first, so that the system reads them concurrently
+            # request all uncached records first, so that the system reads them concurrently
             waiting = [run for run in runs if not self._read_cached(*run)]
             for part, place in waiting:
                 _expect(self.file, place, part.nbytes)
@@ -154,7 +154,7 @@ class _Records:
             raise self._unreadable(error) from error
 
     def _read_cached(self, part: memoryview, place: int) -> bool:
-        """Read the records in the page cache; return whether these are all."""
+        """Read the records that are in the page cache; return whether all of them are."""
         if not hasattr(os, "RWF_NOWAIT"):
             return False
         try:
@@ -181,7 +181,7 @@ class _Records:
 
 
 def _expect(file: int, place: int, size_bytes: int) -> None:
-    """Ask the system to read ahead, where it supports this."""
+    """Ask the operating system to read ahead, where it supports this."""
     if hasattr(os, "posix_fadvise"):
         with suppress(OSError):
             os.posix_fadvise(file, place, size_bytes, os.POSIX_FADV_WILLNEED)
@@ -190,19 +190,19 @@ def _expect(file: int, place: int, size_bytes: int) -> None:
 def open_images(
     path: Path, stream_above: int | None, progress: Progress = None
 ) -> npt.NDArray[np.uint8] | ImagesInFile:
-    """Open the images of an IDX file, in memory or streamed.
+    """Open the images of an IDX file, either in memory or streamed.
 
     Args:
-        path: The file; if it is compressed and streamed, it is decompressed into the user's cache
-            once.
-        stream_above: Size in bytes above which images are streamed; None for never.
+        path: The file; a compressed file to be streamed is first decompressed into the user's
+            cache, once.
+        stream_above: Size in bytes above which images are streamed; None to never stream.
         progress: Called with progress messages.
 
     Returns:
         Images uint8 ``(N, H, W)``.
 
     Raises:
-        DataError: If the file cannot be read, or is not streamed and exceeds idx.MAX_BYTES.
+        DataError: If the file cannot be read, or exceeds idx.MAX_BYTES without streaming.
     """
     if stream_above is None:
         return image_files.read_images(path)
@@ -223,9 +223,9 @@ def open_images_labels(
     """Open a pair of IDX files.
 
     Args:
-        images_path: File of the images, opened by :func:`open_images`.
-        labels_path: File of the labels.
-        num_classes: Upper bound of labels, exclusive; unchecked if None.
+        images_path: File with the images, opened by :func:`open_images`.
+        labels_path: File with the labels.
+        num_classes: Number of classes, which labels must be less than; None to skip this check.
         stream_above: As for :func:`open_images`.
         progress: Called with progress messages.
 
@@ -244,12 +244,12 @@ def open_images_labels(
 
 
 def unpacked_folder() -> Path:
-    """Return the folder of decompressed files; it can be deleted at any time."""
+    """Return the folder for decompressed files, which can be deleted at any time."""
     return cache_folder() / "unpacked"
 
 
 def _unpacked(path: Path, header: idx.Header, progress: Progress) -> Path:
-    """Return the decompressed file in the cache, named by the SHA-256 of the compressed one."""
+    """Return the decompressed file in the cache, named by the SHA-256 of the compressed file."""
     target = unpacked_folder() / f"{upstream.digest(path)}.idx"
     size_bytes = header.offset + header.size_bytes
     say = progress or (lambda text: None)

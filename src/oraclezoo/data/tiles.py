@@ -1,4 +1,4 @@
-"""Pictures composed of small images: rows of groups, or cells with captions."""
+"""Pictures composed of small images: rows of image groups, or cells with captions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TEXT, _LINE = 13, 16  # pixels: font size, line height
 
 
 def rows_sheet(rows: Sequence[tuple[str, Sequence[Images]]], *, scale: int = 2) -> Image.Image:
-    """Draw a picture with one row per entry: its text, then its groups of images with gaps.
+    """Draw a picture with one row per entry: its text, then its groups of images.
 
     Args:
         rows: Text and groups of images, uint8 ``(K, H, W)``, of each row.
-        scale: Zoom factor, screen pixels per image pixel.
+        scale: Zoom factor in screen pixels per image pixel.
 
     Returns:
         A gray picture.
@@ -65,11 +65,11 @@ def classes_beside(
     """Draw images of two data sets side by side, one row per class.
 
     Args:
-        left: A data set.
-        right: A data set with the same classes.
+        left: The data set on the left.
+        right: The data set on the right, with the same classes.
         split: Name of the split.
         per_class: Number of images per class and data set.
-        say: Receives a message if no font can draw some names.
+        say: Receives a message if some names cannot be drawn with any font.
 
     Returns:
         A gray picture.
@@ -96,13 +96,13 @@ def classes_beside(
 def captioned_sheet(
     cells: Sequence[tuple[Sequence[str], Images]], *, columns: int = 6, scale: int = 3
 ) -> Image.Image:
-    """Draw a picture of cells in reading order: images side by side above lines of text.
+    """Draw a picture of cells in reading order: images side by side, above lines of text.
 
     Args:
-        cells: Lines and images, uint8 ``(K, H, W)``, of each cell; K, the image size and the number
-            of lines may differ between cells.
+        cells: Text lines and images, uint8 ``(K, H, W)``, of each cell; K, the image size and the
+            number of lines may differ between cells.
         columns: Number of cells per row.
-        scale: Zoom factor, screen pixels per image pixel.
+        scale: Zoom factor in screen pixels per image pixel.
 
     Returns:
         A gray picture.

@@ -14,21 +14,21 @@ from typing import BinaryIO, Literal
 from oraclezoo.errors import UnknownNameError
 
 URL = "https://raw.githubusercontent.com/wm-bupt/oracle-mnist/main/data/oracle"
-"""Folder of the files in the official git repository."""
+"""Folder with the files in the official Git repository."""
 
 EARLIER, CURRENT = "2022-05-13", "2022-05-19"
-"""Dates of upstream's two uploads: the same images in different orders."""
+"""Dates of the two official uploads: the same images in different orders."""
 
 ORDERS = (
     f"the uploads of {EARLIER} and {CURRENT} have the images in different orders, so labels of one "
     "are wrong for images of the other"
 )
-"""Reason why files of the two uploads must not be combined."""
+"""Reason why files from both uploads must not be combined."""
 
 DigestKind = Literal["sha256", "git-blob"]
 
 _CHUNK = 1 << 20
-_MAX_SIZE = 32_000_000  # bytes: more than any official file, packed or not
+_MAX_SIZE = 32_000_000  # in bytes; larger than any official file, packed or unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,12 @@ class UpstreamFile:
         name: File name, with .gz.
         kind: Kind of the digest.
         digest: Digest of the compressed file, hex.
-        max_bytes: Upper bound of its size, bytes.
+        max_bytes: Maximum size of the file in bytes.
         unpacked_sha256: SHA-256 of the unpacked file; None if unknown.
-        unpacked_blob: Git's object name of the unpacked file, if its SHA-256 is not known; None if
-            unknown. Without either, only the compressed file is accepted.
-        earlier_blob: First digits of Git's object name of the file in the upload
-            :data:`EARLIER`; "" if it is not known.
+        unpacked_blob: Git object ID of the unpacked file, used if its SHA-256 is unknown; None if
+            unknown. Without either digest, only the compressed file is accepted.
+        earlier_blob: First digits of the Git object ID of the file in the upload :data:`EARLIER`;
+            "" if unknown.
     """
 
     name: str
@@ -57,21 +57,21 @@ class UpstreamFile:
 
     @property
     def unpacked_digest(self) -> tuple[DigestKind, str] | None:
-        """Kind and value (hex) of the unpacked file's digest; None if unknown."""
+        """Return kind and value (hex) of the unpacked file's digest; None if unknown."""
         if self.unpacked_sha256 is not None:
             return "sha256", self.unpacked_sha256
         return None if self.unpacked_blob is None else ("git-blob", self.unpacked_blob)
 
     @property
     def unpacked_name(self) -> str:
-        """File name without ``.gz``."""
+        """Return the file name without ``.gz``."""
         return self.name.removesuffix(".gz")
 
     def expected(self, path: Path) -> tuple[DigestKind, str]:
         """Return the digest that a local file must have.
 
         Args:
-            path: The local file; the name tells whether it is compressed.
+            path: The local file; its name tells whether it is compressed.
 
         Returns:
             Kind and value (hex) of the digest.
@@ -144,11 +144,11 @@ def known(name: str) -> UpstreamFile:
 
 
 def upload(file: UpstreamFile, path: Path) -> str | None:
-    """Identify the upload that a local file comes from, by its content.
+    """Identify the official upload that a local file comes from, by its content.
 
     Args:
         file: The official file to compare with.
-        path: The local file, compressed or not, by any name.
+        path: The local file, compressed or not, with any name.
 
     Returns:
         :data:`EARLIER`, :data:`CURRENT`, or None for any other file.
@@ -184,11 +184,11 @@ def digest(path: Path, kind: DigestKind = "sha256") -> str:
 
 
 def digest_stream(file: BinaryIO, kind: DigestKind) -> str:
-    """Compute the digest of an open file, from its start.
+    """Compute the digest of an open file, from the beginning of the file.
 
     Args:
         file: The file, open in binary mode.
-        kind: "sha256", or "git-blob" for Git's object name (SHA-1 with a header).
+        kind: "sha256", or "git-blob" for the Git object ID (SHA-1 with a header).
 
     Returns:
         The digest, hex.

@@ -1,4 +1,4 @@
-"""Pool of worker processes that never outlive this process."""
+"""Pool of worker processes, which never outlive the main process."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def spread(
 ) -> Iterator[R]:
     """Apply a function to tasks in several processes.
 
-    With one job, the function runs in this process.
+    With one job, the function runs in the calling process.
 
     Args:
         function: Picklable function of one task.
-        tasks: The tasks; taken only as workers become free.
+        tasks: The tasks; each is taken only when a worker is free.
         jobs: Number of processes.
-        stop: Polled before each task; once it returns True, no more tasks are started.
+        stop: Called before each task; once it returns True, no further tasks are started.
 
     Yields:
         The results, in order of completion.
@@ -67,11 +67,11 @@ def spread(
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    # the same on every system, and safe with threads
+    # the same method on every system, and safe with threads
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
     try:
-        with _sigint_ignored():  # workers inherit this from their start
+        with _sigint_ignored():  # inherited by the workers when they start
             for _ in range(jobs):
                 pool.submit(os.getpid)
         yield pool
@@ -81,7 +81,7 @@ def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _sigint_ignored() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # others may not set handlers
+    if threading.current_thread() is not threading.main_thread():  # cannot set handlers
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -92,7 +92,7 @@ def _sigint_ignored() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Initialize a worker: leave Ctrl-C to the parent process and end with it."""
+    """Initialize a worker process: ignore Ctrl-C, and exit when the parent process exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(
         target=_end_with, args=(multiprocessing.parent_process(),), daemon=True

@@ -32,7 +32,7 @@ class Components(NamedTuple):
     end: Ints
 
     def mask(self, chosen: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Mask:
-        """Return a mask of the components that are true in ``chosen`` ``(K,)``."""
+        """Return a mask of the components that are selected by ``chosen``, bool ``(K,)``."""
         runs = chosen[self.label]
         steps = np.zeros((shape[0], shape[1] + 1), np.int8)
         row = self.row[runs]

@@ -1,4 +1,4 @@
-"""Cropping: the character with the margin of training images, without page, shading and frame."""
+"""Crop the character with the margin of training images, without page, shading and frame."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from oraclezoo.imaging.polarity import Gray, border, otsu
 _MARGIN = 12
 """Margin around strokes in percent of the character's longer edge."""
 _NOISE = 4
-"""Gray levels that are subtracted from the difference on a page with noise."""
+"""Gray levels subtracted from the difference on a noisy page."""
 _FAINT, _STRONG = 200, 240
-"""If the 99th percentile of strokes is below the first value, they are scaled to the second."""
+"""If the 99th percentile of the strokes is below the first value, scale it to the second."""
 _BLACK, _WHITE = (Tone((level, 0.0, 0.0, 0.0, 0.0, 0.0)) for level in (0.0, 255.0))
 _STRIP_PIXELS = 1 << 20
 

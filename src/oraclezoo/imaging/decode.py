@@ -1,6 +1,6 @@
-"""Decoding: from an image file or a Pillow image of any mode to 8-bit gray values.
+"""Decode an image file or a Pillow image of any mode to 8-bit gray values.
 
-Needs NumPy and Pillow, nothing else.
+Needs only NumPy and Pillow.
 """
 
 from __future__ import annotations

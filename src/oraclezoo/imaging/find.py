@@ -1,9 +1,9 @@
-"""The character in a picture: its box, its polarity and the page around it.
+"""Find the character in a picture: its box, its polarity and the page around it.
 
-The picture is reduced to at most 112 pixels. If it has a page (:mod:`~oraclezoo.imaging.page`) with
-one object on it (:mod:`~oraclezoo.imaging.objects`) that is clearly smaller than the picture, that
-object is the character, or a sheet of the opposite tone, in which the search is repeated. Otherwise
-the picture is used unchanged: a hand-cropped scan has no page around it.
+The picture is downscaled to at most 112 pixels. If it has a page (:mod:`~oraclezoo.imaging.page`)
+with one object on it (:mod:`~oraclezoo.imaging.objects`) that is clearly smaller than the picture,
+that object is the character, or a sheet of the opposite tone, in which the search is repeated.
+Otherwise the picture is used unchanged: a hand-cropped scan has no page around it.
 
 docs/internals/finding.md specifies the algorithm and how to measure its accuracy.
 """
@@ -31,10 +31,10 @@ from oraclezoo.imaging.polarity import (
 )
 
 WORK = 112
-"""Maximum edge, in pixels, of the reduced picture that is searched for a character."""
+"""Maximum edge, in pixels, of the downscaled picture that is searched for a character."""
 
 _SHEETS = 3
-"""Maximum number of nested sheets."""
+"""Maximum nesting depth of sheets."""
 _LEAST_PIXELS = 12
 _LEAST = 0.12
 """Minimum longer edge of an object, in pixels and as a fraction of the picture's."""
@@ -42,28 +42,28 @@ _LEAST = 0.12
 _FILLED = 0.9
 """Maximum longer edge of a filled object (a scan with a margin), relative to the picture's."""
 _FILLED_AT_EDGE = 0.8
-"""The same for an object within 2% of the picture's edge."""
+"""Maximum longer edge of a filled object within 2% of the picture's edge."""
 _STROKES = 0.85
-"""The same for strokes, where the page cannot be the background of a scan."""
+"""Maximum longer edge of strokes, where the page cannot be the background of a scan."""
 _STROKES_ON_CLEAN = 0.72
-"""The same on a page that is as dark, or as light, as the background of scans."""
+"""Maximum longer edge of strokes on a page as dark, or as light, as the background of scans."""
 _STROKES_ON_ROUGH = 0.55
-"""The same on a dark page with noise, like the background of a clean hand-cropped scan."""
+"""Maximum longer edge of strokes on a dark noisy page, which resembles a hand-cropped scan."""
 _SCAN_LEVEL, _SCAN_CONTRAST = 80, 100
-"""Maximum lightness of a scan's background, and minimum contrast of its strokes."""
+"""Maximum brightness of a scan's background, and minimum contrast of its strokes."""
 
 OUTLINE = 0.5
-"""Minimum fraction of its outline that a filled object covers."""
+"""Minimum fraction of a filled object's outline that the object covers."""
 _SOLID, _SOLID_PIXELS = 0.93, 56
-"""Alternatively, minimum sum of both fractions covered, of outline and box, and minimum edge."""
+"""Alternative for large objects: minimum sum of outline and box coverage, and minimum edge."""
 DENSE = 0.7
-"""Fraction of its box from which an object counts as dense and gets no margin."""
+"""Minimum coverage of its box at which an object counts as dense and gets no margin."""
 _HOLLOW = 0.6
-"""The same for a filled object: below it, the outline is drawn, such as that of 田."""
+"""Minimum box coverage of a filled object; below it, the object is a drawn outline, as in 田."""
 _SHEET = 0.6
-"""Minimum fraction of its box that a sheet covers."""
+"""Minimum box coverage of a sheet."""
 _SIDE = 0.97
-"""Minimum fraction of each side that the sheet covers after its folded corners are cropped."""
+"""Minimum coverage of each side of a sheet after its folded corners are cropped."""
 _MAJORITY = 0.6
 
 
@@ -78,13 +78,13 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The page around a character, fitted to part of the picture.
+    """The page around a character, fitted to a region of the picture.
 
     Attributes:
-        tone: Its tone in the reduced part.
-        spread: Its noise in gray levels.
-        part: The part of the picture.
-        factor: Pixels of the picture per pixel of the reduced part.
+        tone: Tone of the page in the downscaled region.
+        spread: Noise of the page in gray levels.
+        part: The region of the picture.
+        factor: Pixels of the picture per pixel of the downscaled region.
     """
 
     tone: Tone
@@ -143,7 +143,7 @@ def find(gray: Gray) -> Found | None:
 
 
 def moved(found: Found, by: int) -> Found:
-    """Translate a result from the inside of a frame of ``by`` pixels to the whole picture."""
+    """Translate a result found inside a frame of ``by`` pixels to coordinates of the picture."""
     if not by:
         return found
     surface = found.surface
@@ -159,7 +159,7 @@ def _shifted(box: Box, by: int) -> Box:
 def find_at(gray: Gray, box: Box, size: int) -> Found:
     """Return the character in a given box; the page is fitted to the whole picture.
 
-    ``size`` is the edge of the model's input.
+    ``size`` is the height and width of the model's input.
     """
     height, width = gray.shape
     inside = gray[box.y : box.y + box.height, box.x : box.x + box.width]
@@ -177,7 +177,7 @@ def find_at(gray: Gray, box: Box, size: int) -> Found:
 
 
 def reduced(gray: Gray, factor: int) -> Gray:
-    """Downscale by averaging blocks of ``factor`` pixels; halves round up, edges are replicated."""
+    """Downscale by averaging blocks of ``factor`` pixels; 0.5 rounds up, edges are replicated."""
     if factor == 1:
         return gray
     height, width = gray.shape

@@ -12,7 +12,7 @@ from PIL import Image
 from oraclezoo.errors import DataError
 
 FORMATS = ("BMP", "PNG", "JPEG", "GIF", "TIFF", "WEBP")
-"""Formats that every Pillow reads, by Pillow's names; a file's content decides, not its name."""
+"""Formats that every Pillow reads, by Pillow's names, detected from a file's content."""
 
 SUFFIXES = frozenset(
     {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
@@ -21,7 +21,7 @@ SUFFIXES = frozenset(
 """File name extensions of images."""
 
 NAMES = "BMP, PNG, JPEG, GIF, TIFF, WebP, AVIF, HEIC or JPEG XL"
-"""The formats, for messages."""
+"""Names of the formats, for messages."""
 
 _HEAD = 32
 """Bytes that identify a format."""
@@ -33,11 +33,11 @@ class Codec:
 
     Attributes:
         name: Pillow's name of the format.
-        title: Its usual name.
-        matches: Whether a file that begins with these bytes has this format.
+        title: Its common name.
+        matches: Returns whether a file that begins with the given bytes has this format.
         module: Module that registers the format with Pillow when it is imported.
         function: Function of the module to call after the import, if there is one.
-        install: What to install if Pillow cannot read the format.
+        install: Package to install if Pillow cannot read the format.
     """
 
     name: str
@@ -83,10 +83,10 @@ CODECS = (
 
 
 def formats_of(file: BinaryIO) -> tuple[str, ...]:
-    """Return the formats to try for a file, whose position does not change.
+    """Return the formats to try for a file, without changing its read position.
 
     Raises:
-        DataError: Pillow needs a codec for this file that is not installed.
+        DataError: The file needs a codec that is not installed.
     """
     start = file.tell()
     head = file.read(_HEAD)

@@ -1,4 +1,4 @@
-"""The object on a page: the parts of the character, without specks, frames, lids and text."""
+"""Find the object on a page: the parts of the character, without specks, frames, lids and text."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _SPECK = 0.04
 _AROUND = 0.1
 """Maximum fraction of the page outside the object that may differ from the page."""
 WHOLE = 0.8
-"""A part whose box covers more than this fraction of the image surrounds the page."""
+"""Fraction of the image above which the box of a part surrounds the page."""
 _LONG = 0.95
 _THIN = 0.15
-"""Maximum fraction of its box that a frame covers; it lies within an eighth of the edges."""
+"""Maximum box coverage of a frame; a frame lies within an eighth of the edges."""
 _LID_DISTANCE = 0.05
 _LID_AREA = 0.02
 

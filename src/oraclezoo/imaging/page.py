@@ -27,18 +27,18 @@ SPREAD = 3
 """Maximum spread of a page's tone around the model; rubbings are rougher than paper."""
 
 _HOPELESS = 8
-"""Maximum spread after the first fit; further fits reduce that of a page to at most 4."""
+"""Maximum spread after the first fit; further fits reduce the spread of a page to at most 4."""
 _FLATTEST = 6
 """Maximum local range of a flat pixel on a page without noise."""
 _ROUGHEST = 48
-"""The same on any page; also the contrast of ruled lines that belong to a page."""
+"""Maximum local range of a flat pixel on any page; also the contrast of ruled lines on a page."""
 _RULED = (0.4, 2, 3)
 """Ruled page: minimum fraction of the picture, maximum spread, maximum range between lines."""
 _MIN_SHARE = 0.1
 _DIFFERS = 10
-"""Minimum difference from a page with noise that counts, or four spreads if that is more."""
+"""Minimum difference from a noisy page that counts, or four spreads if that is larger."""
 _DIFFERS_EXACT = 5
-"""The same on a page without noise."""
+"""Minimum difference from a page without noise that counts."""
 _BAND = 0.12
 """Width of the outer band, which is fitted first, as a fraction of the page's shorter edge."""
 _BAND_FLAT = 0.35

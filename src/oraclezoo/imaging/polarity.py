@@ -5,8 +5,8 @@ the opposite tone: then the border shows the sheet. The rule therefore combines 
 with the rectangle inside a uniform margin and with Otsu's threshold of all pixels.
 ``benchmarks/studies/predict_polarity.py`` compares it with other rules on training images.
 
-For a character on a page, ``find.py`` decides; ``page/static/imaging/polarity.js`` is the twin in
-JavaScript.
+For a character on a page, ``find.py`` decides; ``page/static/imaging/polarity.js`` is its
+JavaScript counterpart.
 """
 
 from __future__ import annotations
@@ -33,22 +33,21 @@ Such an image is most likely preprocessed and light on dark already, so more evi
 """
 
 FRAME_SHARE = 0.9
-"""Fraction of a rectangle's outline that must differ from the margin for it to be a scan's outline.
-"""
+"""Minimum fraction of a rectangle's outline that differs from the margin in a scan's outline."""
 
 FRAME_SHARE_BY_MAJORITY = 0.75
-"""The same threshold if most pixels of the image also differ from the margin."""
+"""The same minimum if most pixels of the image also differ from the margin."""
 
 _SOLID_SHARE = 0.97
 """Fraction of a rectangle's area above which no character is visible in it."""
 _MAX_ASPECT = 1.75
-"""Largest aspect ratio of a scan without a visible character; a longer bar is a stroke."""
+"""Maximum aspect ratio of a scan without a visible character; a longer bar is a stroke."""
 _STRAY_SHARE = 0.02
-"""Rows and columns with at most this fraction of other pixels still belong to the margin."""
+"""Maximum fraction of other pixels in a row or column that belongs to the margin."""
 _MIN_MARGIN_SHARE = 0.01
-"""Narrowest margin, as a fraction of the image's longest side."""
+"""Minimum width of a margin, as a fraction of the image's longer side."""
 _MIN_EDGE = 8
-"""Shortest side of a rectangle inside a margin, in pixels."""
+"""Minimum length of the shorter side of a rectangle inside a margin, in pixels."""
 
 
 def is_dark_on_light(gray: Gray, size: int, polarity: Polarity = "auto") -> bool:
@@ -142,11 +141,11 @@ def border(image: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
 
 
 def otsu(gray: Gray) -> int:
-    """Return Otsu's threshold of a gray image: pixels above it are one class, all others the other.
+    """Return Otsu's threshold of a gray image; pixels above it form one class, the rest the other.
 
-    It is the smallest gray that maximizes the variance between the two classes; for an image of one
-    gray, that gray. Source: Otsu, "A threshold selection method from gray-level histograms", IEEE
-    Trans. SMC 9(1), 1979, equation 18.
+    It is the smallest gray value that maximizes the variance between the two classes; for an image
+    of one gray value, that value. Source: Otsu, "A threshold selection method from gray-level
+    histograms", IEEE Trans. SMC 9(1), 1979, equation 18.
     """
     # float64 holds the counts exactly
     counts = np.array(Image.fromarray(gray).histogram(), np.float64)

@@ -1,4 +1,4 @@
-"""Preprocessing: from an image of any size, color, polarity and format to a model's input.
+"""Preprocess an image of any size, color, polarity and format to a model's input.
 
 ``predict``, ``drift``, ``data convert`` and the Python API all call :func:`prepare`. The steps are
 those that produced Oracle-MNIST: convert to gray; invert if the character is darker than the
@@ -31,7 +31,7 @@ from oraclezoo.imaging.polarity import Gray, Polarity, is_dark_on_light
 from oraclezoo.imaging.several import Order, find_several
 
 BLANK = "the image is blank"
-"""Beginning of the reason why an image without a character cannot be read."""
+"""Beginning of the error message for an image without a character."""
 
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 """A file name, the bytes of a file, a Pillow image, or uint8 ``(H, W)`` or ``(H, W, 3 or 4)``."""
@@ -68,7 +68,7 @@ def prepare(
         polarity: ``auto`` detects whether the character is lighter than its background.
         smoothing: Standard deviation in pixels of the Gaussian blur applied to JPEG images smaller
             than twice ``size``; 0 disables it.
-        box: Where the character is in the upright picture; None searches it.
+        box: Box of the character in the upright picture; None to detect it.
         max_pixels: Larger image files are refused before they are decoded; 64 million by default.
 
     Raises:
@@ -129,14 +129,14 @@ def _opened(picture: Picture, max_pixels: int | None) -> tuple[Source, Gray]:
 def _finished(
     source: Source, gray: Gray, found: Found, size: int, polarity: Polarity, smoothing: float
 ) -> Prepared:
-    """Cut out a character and scale it to the size of the model's input."""
+    """Crop a character and scale it to the size of the model's input."""
     if polarity == "auto":
         inverted = found.dark_on_light
     else:
         inverted = is_dark_on_light(gray, size, polarity)
         found = replace(found, dark_on_light=inverted)
     light = cut(gray, found)
-    if max(light.shape) < 2 * size:  # larger images are smoothed by scaling them down
+    if max(light.shape) < 2 * size:  # downscaling smooths larger images
         if smoothing and _is_jpeg(source):
             light = smooth(light, smoothing)
         elif is_one_bit(light):
@@ -145,7 +145,7 @@ def _finished(
 
 
 def _found(gray: Gray, size: int, box: Box | None) -> Found:
-    """Return the character in a picture, which is the whole picture if nothing is to be cut.
+    """Return the character in a picture, or the whole picture if there is nothing to crop.
 
     Raises DataError if ``box`` is not inside the picture.
     """

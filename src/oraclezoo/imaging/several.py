@@ -1,8 +1,8 @@
-"""Several characters in a picture: a line of drawings, a contact sheet, an inscription in columns.
+"""Find several characters in a picture: a line of drawings, a contact sheet, an inscription.
 
 The page of the picture (:mod:`~oraclezoo.imaging.page`) is searched at a higher resolution than for
-one character. The parts that differ from it are grouped by distance and size into characters.
-docs/internals/finding.md states the algorithm.
+one character. The regions that differ from it are grouped by distance and size into characters.
+docs/internals/finding.md specifies the algorithm.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ Order = Literal["columns", "rows"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 WORK = 448
-"""Longest edge of the reduced picture."""
+"""Maximum longer edge of the downscaled picture."""
 
 MOST = 200
-"""Most characters; more parts than that are noise."""
+"""Maximum number of characters; more regions than that are noise."""
 
 _LEAST = 6
-"""Smallest longer edge of a character in the reduced picture, in pixels."""
+"""Minimum longer edge of a character in the downscaled picture, in pixels."""
 _SMALL = 0.4
-"""Smaller objects than this share of the characters' usual size are specks or text."""
+"""Minimum size of a character relative to the typical size; smaller objects are specks or text."""
 _LARGE = 2.5
-"""Nor are objects larger than this multiple of it."""
+"""Maximum size of a character relative to the typical size."""
 _GAP = 0.2
-"""Parts nearer than this share of the larger one's longer edge belong together."""
+"""Maximum gap between parts of a character, as a fraction of the larger part's longer edge."""
 _PART = 0.6
-"""A part smaller than this share of the usual size may be a part of its neighbor."""
+"""Maximum size, relative to the typical size, of a part that may belong to its neighbor."""
 _GROWTH = 1.25
-"""Two parts that belong together are at most this multiple of the usual size."""
+"""Maximum size of two merged parts, relative to the typical size."""
 _TOUCHES = 0.04
-"""Parts nearer than 2 pixels, or this share of the larger one's longer edge, are one object."""
+"""Maximum gap (or 2 pixels) within an object, as a fraction of the larger part's longer edge."""
 _SLIM = 5
-"""Largest aspect ratio of a character; lines of text and bars are longer."""
+"""Maximum aspect ratio of a character; lines of text and bars are longer."""
 _ONE = 2.2
-"""If one object is found, it is one character up to this multiple of the usual size."""
+"""Maximum size, relative to the typical size, of a single object that is one character."""
 _FILL = 0.25
-"""Or if the parts fill less than this share of its box."""
+"""Maximum coverage of its box by the parts of a single object that is one character."""
 _OVERLAP = 0.5
-"""Share of the narrower box that overlaps with its column or row."""
+"""Minimum fraction of the narrower box that overlaps with its column or row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ def find_several(gray: Gray, size: int, order: Order = "columns") -> list[Found]
 
     Args:
         gray: The picture, uint8 ``(H, W)``.
-        size: Edge of the model's input in pixels.
+        size: Height and width of the model's input in pixels.
         order: ``columns``, from right to left, or ``rows``, from top to bottom.
 
     Returns:
-        At least two characters; empty if the picture has one, or no page around them.
+        At least two characters; an empty list if the picture has only one, or no page.
 
     Raises:
         UsageError: The order is unknown.
@@ -96,7 +96,7 @@ def find_several(gray: Gray, size: int, order: Order = "columns") -> list[Found]
 
 
 def _objects(small: Gray, page: Page) -> list[_Object]:
-    """Return the objects on a page that are about as large as most."""
+    """Return the objects on a page whose size is close to the typical size."""
     parts = components(page.differs)
     boxes = _inside(parts, small)
     if not 1 < len(boxes) <= 20 * MOST:
@@ -116,7 +116,7 @@ def _objects(small: Gray, page: Page) -> list[_Object]:
 
 
 def _is_one(gray: Gray, factor: int, objects: list[Edges]) -> bool:
-    """Return whether objects are parts of the one character that is found at low resolution."""
+    """Return whether objects are parts of the single character found at low resolution."""
     one = find(gray)
     if one is None:
         return False
@@ -132,7 +132,7 @@ def _is_one(gray: Gray, factor: int, objects: list[Edges]) -> bool:
 
 
 def _inside(parts: Components, small: Gray) -> npt.NDArray[np.int64]:
-    """Return the boxes of the parts that are neither lids, nor around the page, nor specks."""
+    """Return the boxes of the parts, without lids, specks and parts that surround the page."""
     if not len(parts.area):
         return np.zeros((0, 4), np.int64)
     sizes = (parts.box[:, 2:] - parts.box[:, :2]).prod(1)
@@ -149,7 +149,7 @@ def _longer(boxes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _usual(boxes: npt.NDArray[np.int64]) -> float:
-    """Return the usual size of a character: the median of the longer edges, weighted by area."""
+    """Return the typical character size: the median of the longer edges, weighted by area."""
     longer = _longer(boxes)
     order = np.argsort(longer, kind="stable")
     weight = np.cumsum((boxes[:, 2:] - boxes[:, :2]).prod(1)[order])
@@ -157,7 +157,7 @@ def _usual(boxes: npt.NDArray[np.int64]) -> float:
 
 
 def _grouped(boxes: npt.NDArray[np.int64], usual: float) -> npt.NDArray[np.int64]:
-    """Merge the boxes of parts of one character, the nearest two first.
+    """Merge the boxes of parts of one character, closest pairs first.
 
     Two boxes are merged if they overlap in both directions or are near each other, one of them is
     clearly smaller than a character, and the result is not clearly larger than one.
@@ -196,13 +196,13 @@ def _grouped(boxes: npt.NDArray[np.int64], usual: float) -> npt.NDArray[np.int64
 
 
 def _found(gray: Gray, small: Gray, page: Page, found: _Object, factor: int, size: int) -> Found:
-    """Return an object as a character: strokes on the page, or a scan that was cut by hand."""
+    """Return an object as a character: strokes on the page, or a hand-cropped scan."""
     height, width = gray.shape
     left, top, right, bottom = found.edges
     x, y = left * factor, top * factor
     box = Box(x, y, min(right * factor, width) - x, min(bottom * factor, height) - y)
     if found.outline >= OUTLINE:
-        inset = factor - 1  # the page at its edges would decide the polarity
+        inset = factor - 1  # page pixels at the edges would bias the polarity
         box = Box(x + inset, y + inset, box.width - 2 * inset, box.height - 2 * inset)
         inside = gray[box.y : box.y + box.height, box.x : box.x + box.width]
         return Found(box, is_dark_on_light(inside, size), False, None)
@@ -213,9 +213,9 @@ def _found(gray: Gray, small: Gray, page: Page, found: _Object, factor: int, siz
 
 
 def _ordered(boxes: list[Edges], order: Order) -> list[int]:
-    """Return the numbers of the boxes in reading order."""
+    """Return the indices of the boxes in reading order."""
     across, along = (0, 1) if order == "columns" else (1, 0)
-    # columns begin at the right, rows at the top
+    # columns are read from the right, rows from the top
     spans = [(b[across], b[across + 2]) for b in boxes]
     first = sorted(
         range(len(boxes)),

@@ -1,1 +1,1 @@
-"""The drawing page: static files, served by ``oraclezoo serve`` or written to a folder."""
+"""Drawing page: static files that ``oraclezoo serve`` serves or that are written to a folder."""

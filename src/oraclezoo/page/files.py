@@ -1,11 +1,11 @@
-"""The files of the drawing page that are part of the package."""
+"""Paths of the drawing page's files in the package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
-"""Folder of ``index.html`` and everything that it loads, for a server that answers predictions."""
+"""Folder of ``index.html`` and everything that it loads, as served by ``oraclezoo serve``."""
 
 SETTINGS = "page.json"
-"""File that says who answers: the server, or ONNX Runtime in the browser."""
+"""File that says where models run: on the server, or in ONNX Runtime in the browser."""

@@ -1,6 +1,6 @@
-"""ONNX Runtime for browsers, which a page without a server needs: where it is, and what it must be.
+"""Locate and verify ONNX Runtime for browsers, which the page requires without a server.
 
-It is not part of the package, because it is larger than everything else in it. ``nox -s page``
+The runtime is not part of the package, because it is larger than the rest of it. ``nox -s page``
 installs the version that ``docs/npm/package-lock.json`` pins.
 """
 
@@ -19,12 +19,12 @@ FILES = {
     SCRIPT: "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     WASM: "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
 }
-"""The files that the page loads, and the SHA-256 of each in this version."""
+"""The runtime files that the page loads, with their SHA-256 in this version."""
 
 LICENSE = Path(__file__).with_name("runtime-license.txt")
 PACKAGE = Path("node_modules", "onnxruntime-web", "dist")
 INSTALLED = Path(__file__).parents[3] / ".nox" / "page" / PACKAGE
-"""Where ``nox -s page`` puts it in a checkout."""
+"""Where ``nox -s page`` installs the runtime in a checkout."""
 
 INSTEAD = (
     f"In a checkout, run 'nox -s page'. Elsewhere, run 'npm install --prefix ort "
@@ -40,11 +40,11 @@ class Runtime:
 
     @classmethod
     def open(cls, folder: Path | None = None) -> Runtime:
-        """Read and verify the files in a folder, by default the one of ``nox -s page``.
+        """Read and verify the files in a folder; by default, in that of ``nox -s page``.
 
         Raises:
-            UsageError: A file is missing or is not that of :data:`VERSION`; the message says how
-                to get it.
+            UsageError: A file is missing or does not match :data:`VERSION`; the message says how
+                to install it.
         """
         place = INSTALLED if folder is None else folder
         files = {}

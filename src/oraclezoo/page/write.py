@@ -1,4 +1,4 @@
-"""Writing of the drawing page as a folder for any file server; the model runs in the browser."""
+"""Write the drawing page to a folder for any file server; the model runs in the browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oraclezoo.storage import current
 
 @dataclass(frozen=True, slots=True)
 class PageModel:
-    """A model that the page offers; ``summary`` is a line about it, or ""."""
+    """A model that the page offers; ``summary`` is a one-line description, or ""."""
 
     name: str
     folder: Path
@@ -31,17 +31,17 @@ def write_page(
 ) -> None:
     """Write the page, its models and the runtime to a folder.
 
-    The folder appears complete or not at all.
+    The folder is written atomically.
 
     Args:
         out: The folder.
-        models: The models to choose from; the first is the default.
+        models: The available models; the first is the default.
         runtime: ONNX Runtime for browsers.
-        overwrite: Replace a page in ``out``. Other folders with content are never replaced.
+        overwrite: Replace an existing page in ``out``. Other nonempty folders are never replaced.
 
     Raises:
-        UsageError: ``out`` exists and may not be replaced, or cannot be written; or two models have
-            the same name.
+        UsageError: ``out`` exists and must not be replaced, or cannot be written; or two models
+            have the same name.
         ResultError: A model has no ONNX file or is corrupt.
     """
     names = [model.name for model in models]
@@ -76,13 +76,13 @@ def write_page(
 
 
 def page_name(model: str) -> str:
-    """Return a name for a model that is safe in addresses: that of a zoo model or of a folder."""
+    """Return a name for a model that is safe in URLs, from the name of a zoo model or a folder."""
     name = re.sub(r"[^\w.-]+", "-", Path(model).name or Path(model).resolve().name).strip(".-")
     return name or "model"
 
 
 def _require_free(out: Path, overwrite: bool) -> None:
-    """Raise UsageError unless the page may be written to ``out``."""
+    """Raise UsageError unless the page can be written to ``out``."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / SETTINGS).is_file():

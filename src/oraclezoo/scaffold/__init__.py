@@ -1,6 +1,6 @@
-"""Plugin package templates. Imports nothing heavy.
+"""Templates for plugin packages; cheap to import.
 
-The templates are next to this file; ``$words`` in them are replaced.
+The templates are in the subfolder ``templates``; ``$words`` in them are placeholders.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _TRY = {
     "scheduler": "bench quick -s scheduler.name={component}",
     "dataset": "bench quick --track {component}",
 }
-"""Benchmark command of each kind."""
+"""Benchmark command for each kind of component."""
 
 
 def try_it(kind: Scaffolded, name: str) -> str:
-    """Return the command that benchmarks a new package's component."""
+    """Return the command that benchmarks the component of a new package."""
     return "oraclezoo " + _TRY[kind].format(component=component(name))
 
 
 def component(name: str) -> str:
-    """Return the component's name in package ``name``: without a leading ``oraclezoo-``."""
+    """Return the component name for package ``name``, without a leading ``oraclezoo-``."""
     return name.removeprefix(_PREFIX)
 
 
 def write(name: str, kind: Scaffolded, parent: Path) -> Path:
-    """Write package ``name`` with one component of a kind to ``parent / name``.
+    """Write package ``name`` with one component of the given kind to ``parent / name``.
 
-    The new package can be installed, tested and benchmarked without changes. Returns its folder.
-    Raises UsageError for an invalid or taken package name, or an existing folder.
+    The new package can be installed, tested and benchmarked unchanged. Returns its folder. Raises
+    UsageError for an invalid or existing package name, or an existing folder.
     """
     _check_name(name)
     folder = parent / name
@@ -78,7 +78,7 @@ def write(name: str, kind: Scaffolded, parent: Path) -> Path:
 
 
 def _class_name(name: str, kind: Scaffolded) -> str:
-    """Return the class name, e.g. MyRexScheduler for ``my-rex``; unique in the module."""
+    """Return a unique class name for the module, e.g. MyRexScheduler for ``my-rex``."""
     title = "".join(part.capitalize() for part in component(name).split("-"))
     suffix = kind.capitalize()
     if title == suffix:

@@ -30,19 +30,22 @@ Reads oracle bone characters in pictures. `POST /v1/predict` takes image files; 
 
 
 def create_app(service: Service, *, page: Path | None = None) -> ASGIApp:
-    """Return the application of a server.
+    """Return the ASGI application of the server.
 
-    Its lifespan starts and stops the threads of the models.
+    The application's lifespan starts and stops the models' threads.
 
     Args:
-        service: Models, limits and state.
-        page: Folder with an ``index.html``, served at ``/``.
+        service: The models, limits and state of the server.
+        page: Folder with an ``index.html``, served at ``/``; None for no page.
     """
     return guarded(create_api(service, page=page), service)
 
 
 def create_api(service: Service, *, page: Path | None = None) -> FastAPI:
-    """Return the routes without log, headers and token; see :func:`create_app`."""
+    """Return the routes only, without access log, security headers and token check.
+
+    See :func:`create_app`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,7 +59,7 @@ def create_api(service: Service, *, page: Path | None = None) -> FastAPI:
         title="oraclezoo",
         version=__version__,
         description=DESCRIPTION,
-        docs_url=None,  # the pages of FastAPI load scripts from another host
+        docs_url=None,  # FastAPI's own pages load scripts from another host
         redoc_url=None,
         lifespan=lifespan,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
@@ -85,11 +88,12 @@ def create_api(service: Service, *, page: Path | None = None) -> FastAPI:
 class _DirectRoute(APIRoute):
     """A route whose function takes the request and returns the response.
 
-    FastAPI describes it, but does not resolve parameters: that takes as long as a small model.
+    The route appears in the OpenAPI document, but FastAPI does not resolve its parameters, which
+    would take as long as running a small model.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function of the route."""
+        """Return the route's function as the handler."""
         return self.endpoint
 
 
@@ -104,7 +108,7 @@ async def _on_rejection(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_error(_: Request, error: Exception) -> Response:
-    """An unknown path or a wrong method."""
+    """Return the response for an unknown path or a wrong method."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
@@ -118,12 +122,12 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _on_leaving(request: Request, _: Exception) -> Response:
-    """Nobody receives this response."""
+    """Return a response that nobody receives, because the client has disconnected."""
     request.scope[NOTE].reason = "left"
     return Response(status_code=LEFT)
 
 
 async def _on_defect(request: Request, _: Exception) -> Response:
-    """A defect of the server, which is logged with its traceback."""
+    """Log an unexpected exception with its traceback and return a 500 response."""
     request.scope[NOTE].reason = "defect"
     return JSONResponse({"error": "internal error; the server's log has the details"}, 500)

@@ -1,7 +1,7 @@
-"""Batching without waiting: a free thread takes what is queued, up to a limit, and runs the model.
+"""Dynamic batching without a timer: an idle thread takes the queued images and runs the model.
 
-No timer holds an image back for company. Under load, images queue up while the threads are busy, so
-batches grow by themselves.
+The server never delays an image to fill a batch. Under load, images queue up while the threads are
+busy, so batches grow by themselves.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from oraclezoo.serving.reading import Outcome, Preprocessing, Reading, classifie
 from oraclezoo.serving.sources import Source
 
 LARGEST = 32
-"""Images in a run of the model; more gain nothing on a CPU and delay the first."""
+"""Maximum number of images per run of the model; larger batches are no faster on a CPU."""
 
 PREPARING = 0.02
-"""Seconds after which a batch takes no further image: one slow picture does not hold up many."""
+"""Seconds of preparation after which a batch is closed, so that a slow image delays few others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Picture:
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """The images of one request, which come back together."""
+    """The images of one request, whose results are returned together."""
 
     images: Sequence[Picture | Prepared]
     settings: Preprocessing
@@ -57,7 +57,7 @@ class Order:
 
 @dataclass(slots=True, eq=False)
 class _Item:
-    """One image of an order, and the characters in it."""
+    """One image of an order, and the characters found in it."""
 
     order: Order
     number: int
@@ -67,17 +67,17 @@ class _Item:
 
 
 class Batcher:
-    """A model with the threads that run it and the images that wait for them.
+    """A model, the threads that run it, and the queue of images.
 
-    Call :meth:`start` in the event loop before the first :meth:`submit`, and :meth:`stop` at the
-    end.
+    Call :meth:`start` in the event loop before the first :meth:`submit`, and :meth:`stop` when the
+    server stops.
 
     Args:
         name: Name of the model.
         predictor: The model.
         threads: Number of threads.
-        queue: Images that are accepted and not finished.
-        observer: Is told of every run.
+        queue: Maximum number of in-flight images, which are accepted but not finished.
+        observer: Is notified of every run of the model.
     """
 
     def __init__(
@@ -94,15 +94,16 @@ class Batcher:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
-        """Start the threads. Their results go to the running event loop."""
+        """Start the threads. They deliver results to the event loop that is running now."""
         self._loop = asyncio.get_running_loop()
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End the threads after what is queued, and wait a moment for them.
+        """Stop the threads once the queue is empty, and wait briefly for them to end.
 
-        A thread that decodes a large picture for a client that left does not keep the process.
+        A thread that is still decoding a large image for a disconnected client does not keep the
+        process alive.
         """
         for _ in self._threads:
             self._waiting.put(None)
@@ -111,19 +112,19 @@ class Batcher:
 
     @property
     def depth(self) -> int:
-        """Images that no thread has taken yet."""
+        """Number of images that no thread has taken yet."""
         return self._waiting.qsize()
 
     def submit(self, images: Sequence[Picture | Prepared], settings: Preprocessing) -> Order:
-        """Queue the images of a request; call :meth:`release` when its results are not awaited.
+        """Queue the images of a request; call :meth:`release` once the results are not needed.
 
         Args:
-            images: At least one picture, or input that is already prepared.
-            settings: How to read the pictures.
+            images: At least one encoded image or preprocessed input.
+            settings: How to decode and preprocess the images.
 
         Returns:
-            The order; its ``done`` gives a result for each image (for each character, if several
-            are to be read), an unreadable one with a reason, or raises ResultError.
+            The order. Its future ``done`` yields one result per image (one per character when
+            reading several), where an unreadable image has a reason, or raises ResultError.
 
         Raises:
             RejectedError: The queue is full (429).
@@ -140,19 +141,19 @@ class Batcher:
         return order
 
     def release(self, order: Order) -> None:
-        """Make room for other requests; images that are still queued will be skipped."""
+        """Release the slots of an order in the queue; images that still wait are skipped."""
         order.cancelled = True
         self.accepted -= len(order.images)
 
     def _work(self) -> None:
-        """Run batches until the batcher stops. Runs in a thread, like all that it calls."""
+        """Run batches until the batcher stops. Runs in a worker thread, like its callees."""
         while (first := self._waiting.get()) is not None:
             batch = self._take(first)
             if batch:
                 self._run(batch)
 
     def _take(self, item: _Item) -> list[_Item]:
-        """Return an image and what is queued behind it, prepared, without cancelled ones."""
+        """Return an image and those queued behind it, all prepared, without the canceled ones."""
         batch: list[_Item] = []
         begin = perf_counter()
         while True:
@@ -165,12 +166,12 @@ class Batcher:
             except Empty:
                 return batch
             if following is None:
-                self._waiting.put(None)  # this thread ends when it takes it again
+                self._waiting.put(None)  # this thread ends when it takes the None again
                 return batch
             item = following
 
     def _prepare(self, item: _Item) -> bool:
-        """Prepare an image; return false if that failed in a way that no image should cause."""
+        """Prepare an image; return False if that raised an unexpected exception."""
         begin = perf_counter()
         item.waited = begin - item.order.queued
         image = item.order.images[item.number]
@@ -181,7 +182,7 @@ class Batcher:
         card, settings = self.predictor.card, item.order.settings
         try:
             item.outcomes = outcomes_of(item.number, source, card, settings)
-        except Exception as error:  # a defect fails its request; the thread serves the others
+        except Exception as error:  # a bug fails one request; the thread continues
             self._deliver([item], [], error)
             return False
         item.prepared = perf_counter() - begin

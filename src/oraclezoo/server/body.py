@@ -1,4 +1,4 @@
-"""Reading of request bodies within limits of size, time and memory."""
+"""Read request bodies, with limits on size, time and memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from oraclezoo.server.rejection import RejectedError, busy
 from oraclezoo.server.settings import Settings
 
 ENCODINGS = {"gzip": 31, "deflate": 15}
-"""Content encodings of requests, with the window size that zlib calls them by."""
+"""Supported content encodings, with zlib's ``wbits`` value for each."""
 
 
 class Bodies:
-    """The request bodies in memory, of which there may be so many bytes at a time.
+    """Bound on the total number of bytes of request bodies in memory.
 
     Args:
         settings: The limits.
@@ -29,7 +29,7 @@ class Bodies:
 
     @contextmanager
     def held(self, size: int) -> Iterator[None]:
-        """Count ``size`` bytes during the block. Raises RejectedError (429) if that is too many."""
+        """Reserve ``size`` bytes during the block. Raises RejectedError (429) above the limit."""
         if self.buffered + size > self.settings.max_buffered:
             raise busy("the server holds too many requests; try again later", unread=True)
         self.buffered += size
@@ -40,12 +40,12 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Read a request's body, decompress it, and count it as held during the block.
+        """Read and decompress a request's body, and reserve its size in memory during the block.
 
         Raises:
-            RejectedError: The body is too large (413), too slow (408), has an unknown or wrong
-                encoding (415, 400), or there are too many bodies (429).
-            ClientDisconnect: The client left.
+            RejectedError: The body is too large (413), too slow (408), has an unknown encoding
+                (415) or is not valid in its encoding (400), or there are too many bodies (429).
+            ClientDisconnect: The client disconnected.
         """
         limit = self.settings.max_body
         length = request.headers.get("content-length", "")
@@ -73,7 +73,7 @@ class Bodies:
 
 
 def too_large(limit: int, *, unread: bool = False) -> RejectedError:
-    """Return the rejection of a body with more than ``limit`` bytes."""
+    """Return the rejection of a body that is larger than ``limit`` bytes."""
     message = f"the request body is larger than {limit:,} bytes"
     return RejectedError(413, "size", message, unread)
 
@@ -85,7 +85,7 @@ def too_slow(seconds: float, *, unread: bool = False) -> RejectedError:
 
 
 def _decompressed(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return a body decompressed. Raises RejectedError if it is corrupt or becomes too large."""
+    """Return the decompressed body. Raises RejectedError if it is corrupt or becomes too large."""
     stream = zlib.decompressobj(ENCODINGS[encoding])
     try:
         plain = stream.decompress(body, limit + 1)

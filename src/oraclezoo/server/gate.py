@@ -1,4 +1,4 @@
-"""What every request passes: the access log, security headers, and the bearer token."""
+"""Middleware for every request: access log, security headers, CORS and bearer token."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from oraclezoo.server.rejection import RejectedError, busy
 from oraclezoo.server.service import Service
 
 NOTE = "oraclezoo"
-"""Key of a request's :class:`Note` in its scope."""
+"""Key of a request's :class:`Note` in the ASGI scope."""
 
 LEFT = 499
-"""Status in the log and in metrics of a request whose client left before the response."""
+"""Status in the log and the metrics if the client disconnected before the response."""
 
 POLICY = "; ".join(
     (
@@ -36,7 +36,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Content security policy: nothing remote; WebAssembly is allowed for the page's own models."""
+"""Content security policy: no remote content; the page may run its models in WebAssembly."""
 
 _METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 _GUARDED = re.compile(r"/(v1|v2|metrics)(/|$)")
@@ -44,12 +44,12 @@ _READING = re.compile(r"/v1/predict|/v2/models/.*/infer")
 _OPEN = re.compile(r"/v2/health(/|$)")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 _LINGER = 1.0
-"""Seconds in which a rejected request's body is read on, so that its client sees the response."""
+"""Seconds to keep reading a rejected request's body, so that the client sees the response."""
 
 
 @dataclass(slots=True)
 class Note:
-    """What routes add to the log line of their request."""
+    """Fields that routes add to the log line of their request."""
 
     reason: str = ""
     route: str = ""
@@ -58,7 +58,7 @@ class Note:
 
 
 def guarded(app: ASGIApp, service: Service) -> ASGIApp:
-    """Return an application behind the log, the headers, CORS and the token, in this order."""
+    """Wrap an application in log, headers, CORS and token check, outermost first."""
     settings = service.settings
     app = Busy(app, service)
     if settings.token is not None:
@@ -76,11 +76,11 @@ def guarded(app: ASGIApp, service: Service) -> ASGIApp:
 
 
 class Gate:
-    """Adds headers to every response and logs every request, without its content.
+    """Add headers to every response and log every request, without its content.
 
     Args:
-        app: The application behind it.
-        service: Has the settings and the observer.
+        app: The wrapped application.
+        service: Provides the settings and the observer.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
@@ -153,20 +153,20 @@ class Gate:
 
 
 class Busy:
-    """Rejects requests for predictions while no model has room, before anything is parsed.
+    """Reject prediction requests before parsing them while the queues of all models are full.
 
-    Under overload, most requests are rejected, and what that costs is lost for the others.
+    Under overload the server rejects most requests, so a rejection must be cheap.
 
     Args:
-        app: The application behind it.
-        service: Has the models.
+        app: The wrapped application.
+        service: Provides the models.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self.app, self.batchers = app, [model.batcher for model in service.models]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or reject it with 429."""
+        """Serve a request, or reject it with status 429."""
         if (
             scope["type"] == "http"
             and scope["method"] == "POST"
@@ -186,23 +186,23 @@ class Busy:
 
 
 def _route_of(path: str) -> str:
-    """Return the pattern of a route that reads pictures."""
+    """Return the path pattern of a prediction route."""
     return path if path.startswith("/v1") else "/v2/models/{model}/infer"
 
 
 class Bearer:
-    """Rejects requests without the token, except those for health, the page and documentation.
+    """Reject requests without the token, except for health checks, the page and documentation.
 
     Args:
-        app: The application behind it.
-        token: The token.
+        app: The wrapped application.
+        token: The bearer token that requests must carry.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self.app, self.expected = app, token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, or reject it with 401."""
+        """Serve a request, or reject it with status 401."""
         if scope["type"] != "http" or not is_guarded(scope["path"]) or self._allows(scope):
             await self.app(scope, receive, send)
             return
@@ -222,7 +222,7 @@ class Bearer:
 
 
 def is_guarded(path: str) -> bool:
-    """Return whether a path needs the token, if the server has one."""
+    """Return whether a path requires the token, if the server has one."""
     return bool(_GUARDED.match(path)) and not _OPEN.match(path)
 
 
@@ -233,10 +233,10 @@ def rejected(error: RejectedError) -> Response:
 
 
 class _LastResponse(JSONResponse):
-    """A response before the request's body has arrived; the connection is closed after it.
+    """A response that is sent before the request's body has arrived, and closes the connection.
 
-    Closing at once would reset the connection, and the client, which is still sending, might never
-    see the response. So the response is sent, and then the body is read on for a moment.
+    Closing immediately would reset the connection, and a client that is still sending might never
+    see the response. So the server sends the response and keeps reading the body for a moment.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -254,7 +254,7 @@ class _LastResponse(JSONResponse):
 
 
 def _request_id(scope: Scope) -> bytes:
-    """Return the client's name for a request if it is a short word, or a random one."""
+    """Return the client's request ID if it is a short word, or a random ID."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)

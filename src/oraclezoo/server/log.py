@@ -1,4 +1,4 @@
-"""The log: a JSON object on a line of stderr for each event, without pictures and secrets."""
+"""Structured log: one JSON object per event on stderr, without images and secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 
 def log(event: str, **fields: str | float | None) -> None:
-    """Write a line. Fields that are empty or None are left out."""
+    """Write a line; omit fields that are empty or None."""
     filled = {name: value for name, value in fields.items() if value not in ("", None)}
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     line = json.dumps({"time": now, "event": event, **filled})
@@ -20,7 +20,7 @@ def log(event: str, **fields: str | float | None) -> None:
 
 
 class JsonHandler(logging.Handler):
-    """Writes the records of other libraries, such as uvicorn's errors, in the same form."""
+    """Write the records of other libraries, such as uvicorn's errors, in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, with its traceback if it has one."""

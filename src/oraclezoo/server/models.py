@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model under the name that requests give."""
+    """A model and the name that requests use for it."""
 
     name: str
     predictor: Predictor
@@ -35,7 +35,7 @@ class ServedModel:
         return self.predictor.card.input.image_size
 
     def entry(self) -> dict[str, Any]:
-        """Return what ``GET /v1/models`` says of the model."""
+        """Return the model's entry in ``GET /v1/models``."""
         card = self.predictor.card
         assert card.onnx is not None
         return {
@@ -68,7 +68,7 @@ class Models:
         return iter(self._models.values())
 
     def find(self, name: str | None) -> ServedModel:
-        """Return a model, or the default for None. Raises RejectedError (404)."""
+        """Return the model of this name, or the default for None. Raises RejectedError (404)."""
         if name is None:
             return self.default
         try:
@@ -79,7 +79,7 @@ class Models:
             raise RejectedError(404, "model", message) from None
 
     def start(self) -> None:
-        """Start the threads of every model; call it in the event loop."""
+        """Start the threads of every model; must be called in the event loop."""
         for model in self:
             model.batcher.start()
 
@@ -95,13 +95,13 @@ def open_models(
     """Load models and run each once, so that the first request is as fast as later ones.
 
     Args:
-        names: Names or folders of models. A folder is served under its own name.
+        names: Names or folders of models. A folder's model is served under the folder's name.
         locate: Returns the folder of a model.
-        settings: Of the server.
-        observer: Is told of each model.
+        settings: Settings of the server.
+        observer: Is notified of each loaded model.
 
     Raises:
-        UsageError: Two models have one name, or a name does not fit into a URL.
+        UsageError: Two models have the same name, or a name cannot be used in a URL.
         ResultError: A model cannot be loaded.
     """
     models: dict[str, ServedModel] = {}
@@ -110,7 +110,7 @@ def open_models(
         is_folder = Path(word).is_dir() or not _NAME.fullmatch(word)
         name = folder.resolve().name if is_folder else word
         if not _NAME.fullmatch(name):
-            raise UsageError(f"the folder '{name}' is no name for a URL; rename it")
+            raise UsageError(f"the folder name '{name}' cannot be used in a URL; rename the folder")
         if name in models:
             raise UsageError(f"two models have the name '{name}'; rename the folder of one")
         predictor = Predictor(folder, threads=1)

@@ -1,4 +1,4 @@
-"""Events in a server, for metrics and drift detection, which subclass :class:`Observer`."""
+"""Server events; metrics and drift detection receive them by subclassing :class:`Observer`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from oraclezoo.serving.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished request.
+    """A completed request.
 
     Attributes:
         route: The route's pattern, e.g. ``/v2/models/{model}/infer``; ``unmatched`` for others.
         method: HTTP method; ``OTHER`` if it is not a common one.
-        status: HTTP status; 499 if the client left before there was one.
-        seconds: From the request's headers to the last byte of the response.
-        reason: Why the request was rejected; "" if it was not.
+        status: HTTP status; 499 if the client disconnected before the response.
+        seconds: Time from the request's headers to the last byte of the response.
+        reason: Why the request was rejected; "" if it was served.
     """
 
     route: str
@@ -33,10 +33,10 @@ class Batch:
 
     Attributes:
         model: Name of the model.
-        waited: Seconds in the queue, for each image.
-        prepared: Seconds of decoding and preprocessing, for each image that was a picture.
-        inference: Seconds of the run; 0 if no image could be read.
-        readings: The results, for each image.
+        waited: Seconds that each image spent in the queue.
+        prepared: Seconds of decoding and preprocessing for each image that was sent as a file.
+        inference: Seconds of the model's run; 0 if no image could be read.
+        readings: The result for each image.
     """
 
     model: str
@@ -47,17 +47,17 @@ class Batch:
 
 
 class Observer:
-    """Receives what happens in a server; this one ignores it.
+    """Receiver of server events; this base class ignores them.
 
-    ``opened`` and ``answered`` run in the event loop and must return at once. ``ran`` runs in the
-    thread that ran the model, in several threads at a time if there are several.
+    ``opened`` and ``answered`` run in the event loop and must return quickly. ``ran`` runs in the
+    worker threads, possibly in several of them concurrently.
     """
 
     def opened(self, model: str, predictor: Predictor) -> None:
-        """A model is ready to predict."""
+        """Receive a model that is ready to predict."""
 
     def answered(self, answer: Answer) -> None:
-        """A request is finished."""
+        """Receive a completed request."""
 
     def ran(self, batch: Batch) -> None:
-        """A model has classified a batch."""
+        """Receive a batch that a model has classified."""

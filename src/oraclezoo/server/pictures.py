@@ -1,4 +1,4 @@
-"""The images and options in the body of a prediction request: an image, a form, or JSON."""
+"""Parse the body of a prediction request (an image, a form, or JSON) into images and options."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 OPTIONS = ("model", "top", "polarity", "box", "several")
-"""Options of a prediction: query parameters, fields of a form, or keys of a JSON object."""
+"""Prediction options: query parameters, form fields, or keys of a JSON object."""
 
 LONGEST = 200
-"""Characters of an image's name and of an option's value."""
+"""Maximum number of characters of an image's name and of an option's value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The content of a prediction request."""
+    """The parsed content of a prediction request."""
 
     pictures: list[Picture]
     options: Mapping[str, str]
@@ -41,14 +41,14 @@ def question(content_type: str, body: bytes, query: Mapping[str, str], most: int
     """Return the images and options of a request.
 
     Args:
-        content_type: The request's header.
-        body: A form for ``multipart/form-data``, an object for ``application/json``, and an image
-            file for any other type.
+        content_type: The request's ``Content-Type`` header.
+        body: A form for ``multipart/form-data``, a JSON object for ``application/json``, and an
+            image file for any other type.
         query: Query parameters; options in the body take precedence.
-        most: Number of images allowed.
+        most: Maximum number of images.
 
     Raises:
-        RejectedError: The body is malformed, has no image or too many, or an option is unknown.
+        RejectedError: The body is malformed or has no or too many images, or an option is unknown.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
@@ -68,7 +68,7 @@ def question(content_type: str, body: bytes, query: Mapping[str, str], most: int
 
 
 def top_of(options: Mapping[str, str], classes: int) -> int:
-    """Return how many classes to list. Raises RejectedError."""
+    """Return the number of classes to list. Raises RejectedError."""
     text = options.get("top", "3")
     if not (text.isascii() and text.isdecimal() and len(text) <= 6 and int(text) >= 1):
         raise invalid(f"top must be a whole number from 1, not '{text}'")
@@ -76,7 +76,7 @@ def top_of(options: Mapping[str, str], classes: int) -> int:
 
 
 def preprocessing_of(options: Mapping[str, str], max_pixels: int) -> Preprocessing:
-    """Return how to read the images. Raises RejectedError."""
+    """Return how to preprocess the images. Raises RejectedError."""
     polarity = options.get("polarity", "auto")
     for known in POLARITIES:
         if polarity == known:
@@ -99,16 +99,16 @@ def preprocessing_of(options: Mapping[str, str], max_pixels: int) -> Preprocessi
 
 
 def parse_json(text: bytes) -> Any:
-    """Return the value of a JSON document. Raises RejectedError; NaN and infinity are no JSON."""
+    """Parse a JSON document without NaN and infinity. Raises RejectedError."""
     try:
         return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # also of wrong UTF-8 and too long numbers
+    except (ValueError, RecursionError) as error:  # also for invalid UTF-8 and overlong numbers
         reason = " ".join(str(error).split())[:LONGEST] or "nested too deeply"
         raise RejectedError(400, "malformed", f"the request is not JSON: {reason}") from error
 
 
 def base64_bytes(text: str, what: str) -> bytes:
-    """Return decoded bytes; a data URL's prefix is skipped. Raises RejectedError."""
+    """Decode base64, with or without the prefix of a data URL. Raises RejectedError."""
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
@@ -147,7 +147,7 @@ def _json_picture(number: int, value: Any) -> Picture:
 
 
 def _json_option(name: str, value: Any) -> str:
-    """Return an option as text; a box may be the object that a response has."""
+    """Return an option as text; a box may be an object as in the response."""
     if name == "box" and isinstance(value, dict):
         value = ",".join(str(value.get(side)) for side in ("x", "y", "width", "height"))
     whole = isinstance(value, int) and not isinstance(value, bool)
@@ -163,7 +163,7 @@ def too_many(number: int, most: int) -> RejectedError:
 
 @dataclass(slots=True)
 class _Part:
-    """A part of a form while it is parsed."""
+    """A part of a form during parsing."""
 
     headers: dict[bytes, bytes] = field(default_factory=dict)
     header: bytes = b""
@@ -172,7 +172,7 @@ class _Part:
 
 
 class _Form:
-    """Collects the parts of a form in memory; no picture is written to a disk."""
+    """Collect the parts of a form in memory; images are never written to disk."""
 
     def __init__(self, most: int) -> None:
         self.most, self.ended = most, False
@@ -224,7 +224,7 @@ def _form(content_type: str, body: bytes, most: int) -> tuple[list[Picture], dic
     except (MultipartParseError, ValueError) as error:
         raise RejectedError(400, "malformed", f"the form is malformed: {error}") from error
     if not form.ended:
-        raise RejectedError(400, "malformed", "the form ends early")
+        raise RejectedError(400, "malformed", "the form data is truncated")
     pictures: list[Picture] = []
     options: dict[str, str] = {}
     for part in form.parts:

@@ -1,11 +1,11 @@
-"""Requests that are not served."""
+"""Rejected requests and their HTTP status."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 RETRY_AFTER = 1
-"""Seconds after which a client may try again; a full queue is worked off sooner."""
+"""Seconds after which a client may retry; a full queue is processed in less time."""
 
 
 @dataclass
@@ -14,9 +14,9 @@ class RejectedError(Exception):
 
     Attributes:
         status: HTTP status.
-        reason: One word for logs and metrics, from a small set.
-        message: What is wrong and what to do.
-        unread: Whether a part of the request body may be left; the connection is closed then.
+        reason: A fixed keyword for logs and metrics.
+        message: What is wrong, and how to fix it.
+        unread: Whether part of the request body may be unread; the connection is then closed.
     """
 
     status: int
@@ -41,10 +41,10 @@ class RejectedError(Exception):
 
 
 def busy(message: str, *, unread: bool = False) -> RejectedError:
-    """Return the rejection of a request for which there is no room."""
+    """Return the rejection of a request that exceeds the server's capacity."""
     return RejectedError(429, "queue", message, unread)
 
 
 def invalid(message: str) -> RejectedError:
-    """Return the rejection of a request with wrong content."""
+    """Return the rejection of a request with invalid content."""
     return RejectedError(422, "invalid", message)

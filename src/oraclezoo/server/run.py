@@ -1,4 +1,4 @@
-"""Running the application in uvicorn until a signal, and stopping without losing a request."""
+"""Run the application in uvicorn until a signal arrives, then stop without losing requests."""
 
 from __future__ import annotations
 
@@ -24,35 +24,36 @@ from oraclezoo.server.service import Service
 from oraclezoo.signals import detach, handling
 
 KEEP_ALIVE = 75
-"""Seconds after which a connection without requests is closed; proxies close theirs earlier."""
+"""Idle seconds after which a connection is closed; must exceed the timeout of proxies."""
 
 STEP = 1.0
-"""Seconds of each of the first two steps of stopping; less if nobody is connected.
+"""Seconds of each of the first two shutdown steps; less if no client is connected.
 
-First, the server is not ready, but takes requests, until load balancers have noticed. Then it
-listens no longer, and each connection is closed with its next response. A client that keeps a
-connection alive may have sent a request that the server has not seen; if connections were closed at
-the signal, or new ones were still accepted when the socket is closed, requests would be lost.
+In the first step, the server reports that it is not ready, but accepts requests until load
+balancers have noticed. In the second step, it no longer listens, and closes each connection after
+its next response. On a keep-alive connection, a client may have sent a request that the server has
+not seen yet. Such requests would be lost if the server closed connections at the signal, or if it
+still accepted new ones when it closes the socket.
 """
 
 QUIET = 0.1
-"""Seconds without connections and requests after which a step ends early."""
+"""Seconds without connections and requests after which a shutdown step ends early."""
 
 _BACKLOG = 2048
-"""Connections that the system holds until the server takes them."""
+"""Maximum number of connections that the operating system queues for the server."""
 
 _SWITCH_INTERVAL = 0.0005
-"""Seconds after which Python lets another thread run: the event loop waits less for the others."""
+"""Interpreter switch interval in seconds: the event loop waits less for the worker threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen, and how long stopping may take.
+    """Address to listen on, and the grace period for stopping.
 
     Attributes:
-        host: Name or address of a network interface.
-        port: TCP port; 0 for a free one.
-        grace: Seconds from the signal to the end of the process.
+        host: Host name or IP address to bind to.
+        port: TCP port; 0 for any free port.
+        grace: Maximum seconds from the signal to the end of the process.
     """
 
     host: str = "127.0.0.1"
@@ -61,10 +62,10 @@ class Address:
 
 
 def serve(app: ASGIApp, service: Service, address: Address) -> bool:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT arrives.
 
     Returns:
-        Whether every accepted request was answered; otherwise, the grace period was too short.
+        True if every accepted request got a response; False if the grace period was too short.
 
     Raises:
         UsageError: The address is not available.
@@ -102,7 +103,7 @@ def _listen(address: Address) -> socket.socket:
             address.host,
             address.port,
             type=socket.SOCK_STREAM,
-            proto=socket.IPPROTO_TCP,  # asyncio sends small responses at once only if it is named
+            proto=socket.IPPROTO_TCP,  # without it, asyncio does not set TCP_NODELAY
             flags=socket.AI_PASSIVE,
         )[0]
         listener = socket.socket(family, kind, protocol)
@@ -124,12 +125,12 @@ def _listen(address: Address) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A server that answers what it accepted before it ends, and drops clients that send nothing.
+    """uvicorn server that completes accepted requests before it ends, and drops silent clients.
 
     Args:
         config: uvicorn's settings.
-        service: Is told when the server stops.
-        grace: Seconds for stopping.
+        service: Its flags are set when the server stops.
+        grace: Maximum seconds for stopping.
     """
 
     def __init__(self, config: uvicorn.Config, service: Service, grace: float) -> None:
@@ -140,7 +141,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle the signals that stop a process; unlike uvicorn's, it does not raise them again.
+        """Handle stop signals; unlike uvicorn's version, do not raise them again afterwards.
 
         Yields:
             None.
@@ -149,22 +150,22 @@ class _Server(uvicorn.Server):
             yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Start to stop; a second Ctrl-C stops at once."""
+        """Begin the shutdown; a second Ctrl-C stops immediately."""
         detach(sig)
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = self.service.draining = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is due every tenth of a second; return whether to stop."""
+        """Run the periodic tasks, ten times a second; return whether to stop."""
         if counter % 10 == 0:
             self._drop_silent()
         return await super().on_tick(counter)
 
     def _drop_silent(self) -> None:
-        """Close connections whose request's headers do not arrive within the time of a request.
+        """Close connections that do not send their request's headers within the request timeout.
 
-        uvicorn limits only the time between two requests.
+        uvicorn limits only the idle time between two requests.
         """
         now, silent = monotonic(), {}
         for connection in list[Any](self.server_state.connections):
@@ -176,7 +177,7 @@ class _Server(uvicorn.Server):
         self._silent = silent
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was accepted, for as long as the grace period lasts."""
+        """Complete the accepted requests, within the grace period."""
         state, step = self.server_state, min(STEP, self.grace / 4)
         end = monotonic() + self.grace
         await self._until_quiet(monotonic() + step)
@@ -195,7 +196,7 @@ class _Server(uvicorn.Server):
         await self.lifespan.shutdown()
 
     async def _until_quiet(self, end: float) -> None:
-        """Wait until there has been no connection and no request for a moment, or until ``end``."""
+        """Wait until ``end``, or until no connection or request has been active for a moment."""
         state = self.server_state
         quiet_since = monotonic()
         while monotonic() < end and not self.force_exit:

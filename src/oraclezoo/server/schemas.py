@@ -1,4 +1,4 @@
-"""The documents of the server's own routes, for its OpenAPI description."""
+"""Response schemas of the server's own routes, for its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Candidate(BaseModel):
 
 
 class Rectangle(BaseModel):
-    """Where the character is, in pixels of the upright image."""
+    """Bounding box of the character, in pixels of the upright image."""
 
     x: int
     y: int
@@ -71,7 +71,7 @@ class Rectangle(BaseModel):
 
 
 class ImageEntry(Candidate):
-    """An image that was read; the most probable class and the next ones."""
+    """An image that was read, with its most probable class and the runners-up."""
 
     file: str
     number: int | None = Field(None, description="Position in the image, with `several`.")

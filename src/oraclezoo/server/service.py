@@ -1,4 +1,4 @@
-"""What the routes of a server share: its models, limits and state."""
+"""Service object that the routes share: the server's models, limits and state."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Service:
 
     Attributes:
         models: The served models.
-        settings: Limits and access.
-        observer: Is told of requests and predictions.
+        settings: Limits and access control.
+        observer: Is notified of requests and predictions.
         bodies: The request bodies in memory.
-        draining: Whether the server was told to stop: it finishes what it accepted.
-        closing: Whether it listens no longer: each connection is closed with its next response.
+        draining: Whether the server is shutting down; it still completes accepted requests.
+        closing: Whether it no longer listens; each connection closes after its next response.
     """
 
     models: Models
@@ -44,7 +44,7 @@ class Service:
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
-        """Limit the time of a request. Raises RejectedError (408) when it is over."""
+        """Limit the time of a request. Raises RejectedError (408) when the time is up."""
         seconds = self.settings.timeout
         try:
             async with asyncio.timeout(seconds):
@@ -59,11 +59,11 @@ class Service:
         images: Sequence[Picture | Prepared],
         settings: Preprocessing,
     ) -> list[Reading]:
-        """Return the results for a request's images; stop if the client leaves.
+        """Return the results for a request's images; stop if the client disconnects.
 
         Raises:
             RejectedError: The queue is full (429).
-            ClientDisconnect: The client left.
+            ClientDisconnect: The client disconnected.
         """
         order = model.batcher.submit(images, settings)
         watcher = asyncio.ensure_future(_until_left(request.receive))

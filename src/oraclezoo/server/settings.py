@@ -1,4 +1,4 @@
-"""Settings of the server: its limits, and who may use it."""
+"""Server settings: limits and access control."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from oraclezoo.errors import UsageError
 
 MIB = 1 << 20
 SHORTEST_TOKEN = 16
-"""Characters that a bearer token must have at least, so that it cannot be guessed."""
+"""Minimum length of a bearer token in characters, so that it cannot be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How much a server accepts, and from whom.
+    """Limits and access control of a server.
 
     Attributes:
-        max_body: Size limit of a request body in bytes, also after decompression.
-        max_images: Images in one request.
-        max_pixels: Pixels of one image file.
-        queue: Images that are accepted and not finished, over all requests to one model.
+        max_body: Maximum size of a request body in bytes, before and after decompression.
+        max_images: Maximum number of images in one request.
+        max_pixels: Maximum number of pixels of one image file.
+        queue: Maximum number of in-flight images per model, over all requests.
         timeout: Seconds from the first byte of a request to its last prediction.
         threads: Threads that prepare images and run the model.
         token: The bearer token that requests must carry; None to require none.
@@ -48,7 +48,7 @@ class Settings:
 
     @property
     def max_buffered(self) -> int:
-        """Bytes of all request bodies in memory; further requests wait for none and get a 429."""
+        """Maximum bytes of all request bodies in memory; requests beyond it get status 429."""
         return max(8 * self.max_body, 128 * MIB)
 
 
@@ -60,20 +60,21 @@ def usable_cores() -> int:
 
 
 def read_token(path: Path) -> str:
-    """Return the token in a file, without white space around it.
+    """Return the token in a file, with leading and trailing whitespace removed.
 
     Raises:
-        UsageError: The file cannot be read, or its content is no usable token.
+        UsageError: The file cannot be read, or does not contain a valid token.
     """
     try:
         token = path.read_text(encoding="ascii").strip()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: a token has ASCII characters only") from error
+        raise UsageError(f"{path}: a token must contain only ASCII characters") from error
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
         raise UsageError(
-            f"{path}: a token is one line of at least {SHORTEST_TOKEN} characters without spaces\n"
+            f"{path}: a token must be one line of at least {SHORTEST_TOKEN} characters, without "
+            "spaces\n"
             "Create one with 'openssl rand -hex 32'."
         )
     return token

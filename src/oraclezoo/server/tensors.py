@@ -1,8 +1,9 @@
-"""Tensors of the Open Inference Protocol, version 2: as JSON numbers or in the binary extension.
+"""Parse and write tensors of the Open Inference Protocol, version 2, as JSON or binary data.
 
 Source: the KServe project, "Open Inference Protocol", and the Triton Inference Server's extension
-"binary_tensor_data": a request is a JSON header, whose length is in a header of its own, followed
-by the tensors' bytes, little-endian and in row-major order; strings have a 4-byte length each.
+"binary_tensor_data". With the extension, a request is a JSON header, whose length is in a separate
+HTTP header, followed by the tensors' bytes, little-endian and in row-major order; each string
+follows its length in 4 bytes.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from oraclezoo.server.pictures import base64_bytes, parse_json
 from oraclezoo.server.rejection import RejectedError
 
 HEADER = "inference-header-content-length"
-"""HTTP header with the length of the JSON in a body that has binary tensors."""
+"""HTTP header with the length of the JSON part of a body with binary tensors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """An input: its declaration, and its data as bytes or as a JSON list."""
+    """An input: its name, type and shape, and its data as bytes or as a JSON list."""
 
     name: str
     datatype: str
@@ -42,7 +43,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """A request: its inputs, and which outputs to return, each with whether it is binary."""
+    """A request: its inputs, and the requested outputs, each with a flag for binary data."""
 
     id: str
     inputs: dict[str, Tensor]
@@ -94,7 +95,7 @@ def parse(body: bytes, header_length: str | None) -> Inference:
 
 
 def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
-    """Return a UINT8 tensor. Raises RejectedError."""
+    """Return the array of a UINT8 tensor. Raises RejectedError."""
     if isinstance(tensor.data, bytes):
         if len(tensor.data) != tensor.size:
             raise malformed(_wrong_size(tensor, len(tensor.data)))
@@ -105,7 +106,7 @@ def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
         raise malformed(f"input '{tensor.name}': rows of different length") from error
     if array.size != tensor.size:
         raise malformed(_wrong_size(tensor, array.size))
-    if not array.size:  # NumPy takes an empty list for floats
+    if not array.size:  # NumPy converts an empty list to floats
         return np.zeros(tensor.shape, np.uint8)
     if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
         raise malformed(f"input '{tensor.name}': UINT8 has whole numbers from 0 to 255")
@@ -113,7 +114,10 @@ def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def strings(tensor: Tensor) -> list[bytes]:
-    """Return the elements of a BYTES tensor; in JSON, they are base64. Raises RejectedError."""
+    """Return the elements of a BYTES tensor; in JSON, they are base64-encoded.
+
+    Raises RejectedError.
+    """
     found: list[bytes] = []
     if isinstance(tensor.data, list):
         for text in tensor.data:
@@ -140,11 +144,11 @@ def render(
     """Return the body of a response.
 
     Args:
-        about: Keys of the response beside its outputs.
-        outputs: Name, float32 values, and whether they are binary.
+        about: Keys of the response other than its outputs.
+        outputs: For each output, its name, its float32 values, and whether they are binary.
 
     Returns:
-        The body, and the length of its JSON if binary data follow.
+        The body, and the length of its JSON part if binary data follow, otherwise None.
     """
     entries, parts = [], []
     for name, values, binary in outputs:
@@ -161,7 +165,7 @@ def render(
 
 
 def _tensor(entry: dict[str, Any], rest: memoryview) -> tuple[Tensor, memoryview]:
-    """Return an input, and the binary data behind it."""
+    """Return an input, and the binary data that follow it."""
     name, datatype = _text(entry, "name"), _text(entry, "datatype")
     shape = entry.get("shape")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):

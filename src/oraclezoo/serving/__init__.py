@@ -1,1 +1,1 @@
-"""Inference with a deployed model in ONNX Runtime; needs NumPy and Pillow, not torch."""
+"""Inference with a deployed model in ONNX Runtime; needs NumPy and Pillow, but not PyTorch."""

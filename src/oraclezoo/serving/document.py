@@ -1,4 +1,4 @@
-"""The JSON document of predictions, for ``predict --json`` and the HTTP server."""
+"""JSON document with predictions, for ``predict --json`` and the HTTP server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCHEMA = "oraclezoo/predict/1"
 
 
 def model_entry(predictor: Predictor) -> dict[str, Any]:
-    """Return what a document says about the model, except where it was loaded from."""
+    """Return the description of a model in a prediction document, without its location."""
     return {
         "onnx_sha256": predictor.card.onnx and predictor.card.onnx.sha256,
         "calibrated": predictor.card.calibration is not None,
@@ -21,9 +21,9 @@ def model_entry(predictor: Predictor) -> dict[str, Any]:
 
 
 def image_entry(predictor: Predictor, reading: Reading, top: int) -> dict[str, Any]:
-    """Return the entry of an image that was read: its best class and the ``top`` classes.
+    """Return the entry of a readable image: its predicted class and the ``top`` classes.
 
-    The entry of one of several characters has its ``number``.
+    If the image has several characters, each has an entry, with its ``number``.
     """
     assert reading.probabilities is not None
     assert reading.prepared is not None

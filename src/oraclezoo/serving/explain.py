@@ -1,4 +1,4 @@
-"""Occlusion sensitivity: which part of an image matters to a prediction."""
+"""Occlusion sensitivity: which parts of an image a prediction depends on."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from oraclezoo.imaging.polarity import Gray
 from oraclezoo.serving.predictor import Predictor
 
 WINDOW = 0.25
-"""Edge of the square that is covered, as a share of the image's."""
+"""Edge of the occluding square, as a fraction of the image's edge."""
 STEPS = 14
-"""Positions of the square in each direction, so that all fit in one batch."""
+"""Number of positions of the square in each direction, so that all fit in one batch."""
 _EDGE = 280
 _RED = np.array([230.0, 30.0, 30.0])
 
 
 def occlusion(predictor: Predictor, image: Gray) -> npt.NDArray[np.float32]:
-    """Return how much each pixel matters to the predicted class.
+    """Return the importance of each pixel for the predicted class.
 
-    A square is covered with the image's background (its median) at 14 x 14 positions, and the loss
-    of probability of the predicted class is recorded. A pixel gets the mean loss of the squares
-    that cover it. Source: Zeiler and Fergus, "Visualizing and understanding convolutional networks"
-    (ECCV 2014, arXiv 1311.2901), section 4.2.
+    A square in the image's background gray (its median) covers the image at 14 x 14 positions; each
+    position gives the decrease in the probability of the predicted class. The importance of a pixel
+    is the mean decrease over the squares that cover it. Source: Zeiler and Fergus, "Visualizing and
+    understanding convolutional networks" (ECCV 2014, arXiv 1311.2901), section 4.2.
 
     Args:
         predictor: The model.
         image: Preprocessed image uint8 ``(S, S)`` of the model's input size.
 
     Returns:
-        Loss of probability, float32 ``(S, S)``; negative where covering makes the prediction more
-        certain.
+        Decrease in probability, float32 ``(S, S)``; negative where covering the pixel makes the
+        prediction more certain.
 
     Example:
         >>> import oraclezoo as oz
@@ -60,10 +60,10 @@ def occlusion(predictor: Predictor, image: Gray) -> npt.NDArray[np.float32]:
 
 
 def write_overlay(path: Path, image: Gray, importance: npt.NDArray[np.float32]) -> None:
-    """Write an image, enlarged, and beside it the same with what mattered in red.
+    """Write an enlarged image, and next to it a copy with the important pixels in red.
 
-    The red of a pixel is proportional to its importance; the most important pixel has full red if
-    covering it costs at least a tenth of probability.
+    The red of a pixel is proportional to its importance; the most important pixel is fully red if
+    covering it lowers the probability by at least 0.1.
 
     Raises UsageError if the picture cannot be written.
     """

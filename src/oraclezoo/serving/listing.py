@@ -1,4 +1,4 @@
-"""Bundled and downloadable models, as specs read from ``models/index.toml``; cheap to import."""
+"""Bundled and downloadable models, as specs from ``models/index.toml``; cheap to import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oraclezoo.errors import ResultError
 from oraclezoo.specs import SHIPPED_MODEL, Spec, fetched_model
 
 MODELS = Path(__file__).parents[1] / "models"
-"""Folder of the bundled models, each in a folder of its name."""
+"""Folder of the bundled models, each in a subfolder of its name."""
 
 INDEX = MODELS / "index.toml"
 

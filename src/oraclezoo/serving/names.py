@@ -1,4 +1,4 @@
-"""Resolution of a model's name or path to its folder."""
+"""Resolve the name or path of a model to its folder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def locate(
     Args:
         model: A folder, or the name of a bundled or downloadable model. A bundled model's name
             always means that model; ``./name`` is a folder.
-        registry: Called only for names of other models, because loading plugins is slow.
+        registry: Called only for other models, because loading plugins is slow.
         progress: Called with messages while a model is downloaded.
 
     Raises:

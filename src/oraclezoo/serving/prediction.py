@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 
 class Outputs(NamedTuple):
-    """Class probabilities float32 ``(N, C)``, and scores float32 ``(N,)`` of unknown characters.
+    """Class probabilities float32 ``(N, C)`` and unknown-character scores float32 ``(N,)``.
 
-    ``unknown`` is None if the model has no detector.
+    ``unknown`` is None if the model has no detector for unknown characters.
     """
 
     probabilities: npt.NDArray[np.float32]
@@ -27,9 +27,10 @@ class Prediction:
     Attributes:
         labels: int64 ``(N,)``.
         probabilities: float32 ``(N, C)``.
-        unknown_score: float32 ``(N,)`` in [0, 1], higher for pictures that show none of the model's
-            characters; None if the model has no detector.
-        unknown: Whether the score reaches the threshold in the model card, bool ``(N,)``, or None.
+        unknown_score: float32 ``(N,)`` in [0, 1], higher for images that show none of the model's
+            characters; None if the model has no detector for them.
+        unknown: Whether the score reaches the threshold in the model card, bool ``(N,)``; None if
+            the model has no detector.
     """
 
     labels: npt.NDArray[np.int64]
@@ -39,7 +40,7 @@ class Prediction:
 
     @classmethod
     def of(cls, outputs: Outputs, threshold: float | None) -> Prediction:
-        """Return the prediction of a model's outputs; ``threshold`` is that in its card."""
+        """Return a prediction from a model's outputs and the ``threshold`` in its model card."""
         labels = outputs.probabilities.argmax(1).astype(np.int64)
         scores = outputs.unknown
         if scores is None or threshold is None:

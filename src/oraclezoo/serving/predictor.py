@@ -26,7 +26,7 @@ MAX_BYTES = 1 << 30
 
 
 class Predictor:
-    """The ONNX file of a model folder; torch is never imported.
+    """Runs the ONNX file of a model folder without PyTorch.
 
     The file must match the SHA-256 in the model card.
 
@@ -57,19 +57,19 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Return a name for each class."""
+        """Return the name of each class."""
         return self.card.classes
 
     @property
     def glyphs(self) -> tuple[str, ...]:
-        """Return the modern character of each class, or ""."""
+        """Return the modern character of each class, or "" if it has none."""
         return self.card.glyphs
 
     def predict(self, images: Any, *, polarity: Polarity = "auto") -> Prediction:
         """Classify images; the probabilities are calibrated if the model card has ``calibration``.
 
-        The prediction says which images show none of the model's characters, if the card has
-        ``unknown``.
+        If the card has ``unknown``, the prediction also says which images show none of the model's
+        characters.
 
         Args:
             images: uint8 ``(N, S, S)`` of the model's input size counts as preprocessed (light
@@ -118,11 +118,11 @@ class Predictor:
 
     @property
     def threshold(self) -> float | None:
-        """Score from which an image is unknown; None if the model has no detector."""
+        """Score from which an image counts as unknown; None if the model has no detector."""
         return None if self.card.unknown is None else self.card.unknown.threshold
 
     def outputs(self, images: Images) -> Outputs:
-        """Return probabilities and scores of preprocessed images uint8 ``(N, S, S)``.
+        """Return class probabilities and unknown-character scores of images uint8 ``(N, S, S)``.
 
         Raises ResultError if the model's outputs are not probability distributions.
         """
@@ -138,7 +138,7 @@ class Predictor:
 
 
 def _verified(path: Path, sha256: str) -> bytes:
-    """Return the content of a file with this SHA-256. Raises ResultError."""
+    """Return the content of a file. Raises ResultError if its SHA-256 does not match."""
     try:
         data = read_file(path, MAX_BYTES)
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Prediction for many images, batch by batch; an unreadable image does not stop the others."""
+"""Batched prediction for many images; an unreadable image does not affect the others."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ BATCH = 256
 """Number of images in memory at a time."""
 
 _DIGITS = 9
-"""Longest number in a box; no image that is accepted is as large."""
+"""Maximum number of digits in a box; no accepted image needs more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Result for one image.
 
-    ``probabilities`` is float32 ``(C,)``, or None with a ``reason``; ``prepared`` is what the model
-    saw, and where it was in the image. ``unknown`` says whether it shows none of the model's
-    characters, because ``unknown_score`` reaches the threshold in the card; both are None for a
-    model without a detector. ``number`` counts the characters of an image from 1, in reading order,
-    if several were to be read.
+    ``probabilities`` is float32 ``(C,)``, or None if there is a ``reason``. ``prepared`` is the
+    model's input and its position in the image. ``unknown`` says whether the image shows none of
+    the model's characters, that is, whether ``unknown_score`` reaches the threshold in the card;
+    both are None for a model without a detector. ``number`` counts the characters of an image from
+    1, in reading order, when reading several.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How images are read.
+    """How to preprocess images.
 
-    ``polarity`` and ``box`` override what is found in each image. ``show`` is a folder for pictures
-    of what the model sees. Images with more than ``max_pixels`` (64 million by default) are
-    refused. ``several`` is the order in which to read the separate characters of an image, each as
-    a :class:`Reading`; None reads one character.
+    ``polarity`` and ``box`` override the detected values. ``show`` is a folder for pictures of the
+    model's inputs. Images with more than ``max_pixels`` (64 million by default) are refused.
+    ``several`` is the order in which to read the separate characters of an image, each as a
+    :class:`Reading`; None reads one character.
     """
 
     polarity: Polarity = "auto"
@@ -97,7 +97,7 @@ def _read(
 
 
 class Outcome(NamedTuple):
-    """A character of an image or the reason why the image cannot be read, and its number in it."""
+    """A character of an image and its number in it, or the reason why the image is unreadable."""
 
     name: str
     outcome: Prepared | str
@@ -107,9 +107,9 @@ class Outcome(NamedTuple):
 def outcomes_of(
     position: int, source: Source, card: Card, settings: Preprocessing
 ) -> list[Outcome]:
-    """Return the characters of an image, or the reason why it cannot be read; at least one.
+    """Return the characters of an image, or one outcome with the reason why it is unreadable.
 
-    ``position`` is that of the image, which the names of pictures in ``settings.show`` have.
+    ``position`` is the image's position; files in ``settings.show`` have it in their names.
     """
     if settings.several is None:
         one = prepared_or_reason(position, source, card, settings)
@@ -190,7 +190,7 @@ def prepared_or_reason(
 ) -> Prepared | str:
     """Return the preprocessed image, or the reason why it cannot be read.
 
-    ``number`` is the image's position, which the name of its picture in ``settings.show`` has.
+    ``number`` is the image's position; its file in ``settings.show`` has it in its name.
     """
     try:
         data = source.read()

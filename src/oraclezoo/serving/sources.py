@@ -1,4 +1,4 @@
-"""Resolution of the arguments of ``predict`` to images."""
+"""Resolve the arguments of ``predict`` to images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from oraclezoo.imaging.prepare import limited, read_bytes
 STDIN = "-"
 
 SAMPLE = Path(__file__).with_name("sample.jpg")
-"""A drawing on paper, made for the project (benchmarks/sample_image.py)."""
+"""A generated sample image, a character in ink on paper (benchmarks/sample_image.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Source:
 def expand(arguments: Iterable[str], stdin: BinaryIO) -> Iterator[Source]:
     """Return a lazy iterator over the images named by the arguments, in order.
 
-    A file may have any extension. A folder stands for the image files below it, in natural order;
+    A file may have any extension. A folder yields all image files below it, in natural order;
     hidden files are skipped and links to folders are not followed. A pattern (``*``, ``?``, ``[``,
-    and ``**`` for any depth) stands for the files that match it, ``-`` for an image on ``stdin``.
+    and ``**`` for any depth) yields the files that match it, and ``-`` an image on ``stdin``.
     """
     for argument in arguments:
         if argument == STDIN:
@@ -57,7 +57,7 @@ def expand(arguments: Iterable[str], stdin: BinaryIO) -> Iterator[Source]:
 
 
 def paths_in(file: BinaryIO) -> Iterator[str]:
-    """Return the paths in a list, one per line; empty lines are skipped."""
+    """Return the paths in a list with one path per line; empty lines are skipped."""
     for line in file:
         path = os.fsdecode(line.rstrip(b"\r\n"))
         if path:
@@ -65,7 +65,7 @@ def paths_in(file: BinaryIO) -> Iterator[str]:
 
 
 def _or_nothing(sources: Iterator[Source], name: str, reason: str) -> Iterator[Source]:
-    """Return ``sources``, or a source with a reason if there are none."""
+    """Return ``sources``, or one source with a reason if there are none."""
     first = next(sources, Source(name, reason=reason))
     yield first
     yield from sources

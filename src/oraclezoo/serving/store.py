@@ -30,7 +30,7 @@ Received = Callable[[str, int, int | None], None]
 
 
 def store_folder() -> Path:
-    """Return the folder of downloaded models, which may not exist."""
+    """Return the folder for downloaded models, which may not exist."""
     return cache_folder() / "models"
 
 
@@ -72,9 +72,9 @@ def fetched(
 ) -> Path:
     """Return the folder of a model in the user's cache, downloading it if necessary.
 
-    The archive is unpacked atomically after its digest is verified. The digests of its files are
-    stored; a folder that no longer matches them is downloaded again. Processes that need the same
-    model take turns. Raises DownloadError, ResultError.
+    The archive is unpacked atomically after its SHA-256 is verified. The digests of its files are
+    stored; if a file no longer matches, the model is downloaded again. Concurrent processes that
+    need the same model wait for each other. Raises DownloadError, ResultError.
     """
     say = progress or (lambda _: None)
     folder = place(name, sha256)
@@ -151,7 +151,10 @@ def _unpack(archive: Path, folder: Path, sha256: str, max_bytes: int) -> None:
 
 
 def _checked(tar: tarfile.TarFile, max_bytes: int) -> list[tarfile.TarInfo]:
-    """Return the archive's files and folders. Raises ValueError for other members or too many."""
+    """Return the files and folders of an archive.
+
+    Raises ValueError for other kinds of members, or if they are too many or too large.
+    """
     members: list[tarfile.TarInfo] = []
     total = 0
     for member in tar:
@@ -174,7 +177,7 @@ def _root(folder: Path, name: str) -> Path:
 
 
 def _note(folder: Path) -> Path:
-    """Return the file next to a downloaded model with the digests of its files."""
+    """Return the path, next to a downloaded model, of the file with its files' digests."""
     return folder.with_name(f"{folder.name}.json")
 
 

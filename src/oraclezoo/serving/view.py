@@ -1,4 +1,4 @@
-"""Pictures of what a model sees, beside the image that it was found in."""
+"""Pictures of a model's input next to the image that it comes from."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _GRAY = (128, 128, 128)
 
 
 def view_name(number: int, name: str) -> str:
-    """Return a file name for the picture of an image: its number and the letters of its name."""
+    """Return a file name for the picture of an image: its number and the letters in its name."""
     return f"{number:04}-{re.sub('[^A-Za-z0-9]+', '-', Path(name).stem)[:60].strip('-')}.png"
 
 
 def write_view(path: Path, data: bytes, prepared: Prepared) -> None:
-    """Write an image with the box of its character, and beside it the model's input, enlarged.
+    """Write an image with the box of its character, and next to it the model's input, enlarged.
 
     Raises:
         DataError: The image cannot be read.

@@ -1,1 +1,1 @@
-"""Monitoring of a served model: drift, metrics, alert rules and a dashboard; needs no torch."""
+"""Monitoring of a served model: drift, metrics, alert rules and a dashboard; without torch."""

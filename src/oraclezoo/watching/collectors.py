@@ -10,7 +10,7 @@ from oraclezoo.watching.metrics import METRICS, Metric
 
 
 class Metrics:
-    """The metrics of one server, in a registry of its own.
+    """The metrics of one server, in a separate registry.
 
     Example:
         >>> from oraclezoo.watching.collectors import Metrics
@@ -50,14 +50,14 @@ class Metrics:
         """Return all metrics and their content type.
 
         Args:
-            accept: The request's ``Accept`` header, which chooses between the formats of Prometheus
-                and OpenMetrics.
+            accept: The request's ``Accept`` header, which selects the Prometheus or OpenMetrics
+                format.
         """
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
     def _child(self, metric: Metric, labels: tuple[str, ...]) -> MetricWrapperBase:
-        # looking children up in the library costs more than counting
+        # the library's lookup of children is slower than counting
         key = (metric.name, *labels)
         child = self._children.get(key)
         if child is None:
@@ -67,7 +67,7 @@ class Metrics:
 
 
 def _built(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
-    """Return a metric, registered."""
+    """Create and register a metric."""
     if metric.kind == "histogram":
         return Histogram(
             metric.name, metric.help, metric.labels, registry=registry, buckets=metric.buckets

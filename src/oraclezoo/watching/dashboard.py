@@ -12,13 +12,13 @@ from oraclezoo.watching.metrics import Metric
 from oraclezoo.watching.rules import quantile, rate
 
 WINDOW = "$__rate_interval"
-"""Grafana's variable for the window of a rate, at least four scrapes."""
+"""Grafana's variable for the window of a rate, at least four scrape intervals."""
 _WIDTH, _HEIGHT, _COLUMNS = 8, 8, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A panel: its title, the unit of its values in Grafana's words, and queries by legend."""
+    """A panel: its title, the unit of its values as named by Grafana, and queries by legend."""
 
     title: str
     unit: str
@@ -108,7 +108,7 @@ def panels() -> tuple[Panel, ...]:
 
 
 def as_json() -> str:
-    """Return the dashboard for Grafana's import."""
+    """Return the dashboard as JSON for import into Grafana."""
     document = {
         "title": "oraclezoo",
         "uid": "oraclezoo",

@@ -1,10 +1,10 @@
-"""Detection of drift in a stream of served predictions, with a bound on false alarms.
+"""Drift detection in a stream of predictions, with a bound on the false alarm rate.
 
 Each signal of :mod:`oraclezoo.watching.signals` is tested by a martingale of
 :mod:`oraclezoo.watching.martingale` against the model's baseline. With S signals, a signal raises
 an alarm when its evidence reaches S / rate (Bonferroni), so the probability that a stream from the
-baseline's distribution ever raises any alarm is at most ``rate``. No image outlives the batch of
-``BUFFER`` images that it is evaluated with; what remains are counts.
+baseline's distribution ever raises any alarm is at most ``rate``. Images are kept only until their
+batch of ``BUFFER`` images is evaluated; afterwards only counts remain.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from oraclezoo.watching.metrics import CLASSES, SIGNALS
 from oraclezoo.watching.signals import BINS, Observations, binned, counted, histograms
 
 BUFFER = 16
-"""Number of images that are evaluated together; an alarm is up to this many images late."""
+"""Number of images that are evaluated together; an alarm is delayed by up to as many images."""
 
 MIN_ADOPTED = 100
-"""Minimum number of images of a stream that becomes the baseline."""
+"""Minimum number of images in a stream that can become the baseline."""
 
 _log = logging.getLogger("oraclezoo.drift")
 
 
 @dataclass(frozen=True, slots=True)
 class DriftOptions:
-    """How a stream is watched.
+    """Settings for monitoring a stream.
 
     Attributes:
-        rate: Largest probability that a stream without drift ever raises an alarm, in (0, 1).
-        classes: Whether the shares of the predicted classes are watched.
+        rate: Maximum probability that a stream without drift ever raises an alarm, in (0, 1).
+        classes: Whether to test the shares of the predicted classes.
         shares: Expected share of each class among the predictions, by class name; None takes the
             shares of the baseline.
-        seed: Seed of the random numbers that break ties; by default it differs each time.
+        seed: Seed of the random numbers that break ties; by default it differs for each monitor.
     """
 
     rate: float = 0.01
@@ -61,9 +61,9 @@ class DriftOptions:
 class SignalState:
     """State of one signal.
 
-    ``evidence`` is the peak of its martingale: 1 says nothing, and values of 1/a or more have at
-    most probability a without drift. ``drifted_at`` is the number of images seen when the alarm was
-    raised, or None.
+    ``evidence`` is the maximum of its martingale so far: 1 is no evidence, and without drift the
+    probability that it ever reaches 1/a is at most a. ``drifted_at`` is the number of images seen
+    when the alarm was raised, or None.
     """
 
     name: str
@@ -99,7 +99,7 @@ class DriftMonitor:
         name: Name of the model in the log.
         baseline: Its baseline.
         classes: Names of its classes.
-        options: How the stream is watched.
+        options: Settings of the monitor.
 
     Raises:
         UsageError: The expected shares do not fit the classes.
@@ -157,11 +157,11 @@ class DriftMonitor:
 
     @property
     def threshold(self) -> float:
-        """Evidence at which a signal raises an alarm."""
+        """Return the evidence at which a signal raises an alarm."""
         return len(self._names) / self.options.rate
 
     def observe(self, batch: Observations) -> None:
-        """Take the next predictions of the stream."""
+        """Add the next predictions of the stream."""
         with self._lock:
             self._buffer.append(batch)
             self._buffered += len(batch)
@@ -196,10 +196,10 @@ class DriftMonitor:
             )
 
     def reset(self, *, adopt: bool = False) -> None:
-        """Start again: forget the stream and its alarms.
+        """Restart: discard the stream and its alarms.
 
         Args:
-            adopt: Make the stream since the last start the new baseline, until the process ends.
+            adopt: Use the stream since the last restart as the baseline until the process ends.
 
         Raises:
             UsageError: The stream is too short to become the baseline.
@@ -250,7 +250,8 @@ def baseline_of(
     """Return the baseline of a model from its predictions for in-distribution images.
 
     Args:
-        batch: Images that neither the model, nor its twin if ``by_a_twin``, was trained on.
+        batch: Predictions for images that neither the model nor, with ``by_a_twin``, its twin was
+            trained on.
         track: Name of the data set.
         split: Name of the split.
         onnx_sha256: SHA-256 (hex) of the model's ONNX file.
@@ -268,9 +269,9 @@ def baseline_of(
 
 
 def why_not(card: Card, model: str) -> str:
-    """Return why a model cannot be watched and what to do, or "" if it can.
+    """Return why a model cannot be monitored and how to fix that, or "" if it can.
 
-    ``model`` is its folder or name.
+    ``model`` is the model's folder or name.
     """
     remedy = f"run {command_line('oraclezoo', 'calibrate', model)} and serve the result"
     if card.baseline is None:
@@ -292,7 +293,7 @@ def parse_shares(text: str, classes: Sequence[str]) -> Mapping[str, float]:
     scaled to sum to 1.
 
     Raises:
-        UsageError: An entry is malformed or names no class.
+        UsageError: An entry is malformed or names an unknown class.
     """
     shares: dict[str, float] = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -318,7 +319,7 @@ def parse_shares(text: str, classes: Sequence[str]) -> Mapping[str, float]:
 def _declared(
     shares: Mapping[str, float] | None, classes: Sequence[str]
 ) -> tuple[float, ...] | None:
-    """Return the declared shares in the order of the classes. Raises UsageError."""
+    """Return the expected shares in class order. Raises UsageError."""
     if shares is None:
         return None
     if set(shares) != set(classes) or not all(0 < share <= 1 for share in shares.values()):

@@ -1,4 +1,4 @@
-"""The files that ``oraclezoo monitoring`` writes."""
+"""Write the files of ``oraclezoo monitoring``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RULES, DASHBOARD, SCRAPE = "oraclezoo-rules.yml", "oraclezoo-dashboard.json", "p
 
 
 def write(folder: Path, target: str) -> list[Path]:
-    """Write alert rules, dashboard and a configuration of Prometheus; return their paths.
+    """Write alert rules, a dashboard and a Prometheus configuration; return their paths.
 
     Args:
         folder: Folder to write to; created if it does not exist.
@@ -30,7 +30,7 @@ def write(folder: Path, target: str) -> list[Path]:
 
 
 def configuration(target: str) -> str:
-    """Return a minimal configuration of Prometheus that scrapes one server."""
+    """Return a minimal Prometheus configuration that scrapes one server."""
     return (
         "global:\n"
         "  scrape_interval: 15s\n"

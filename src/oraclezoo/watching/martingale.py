@@ -1,18 +1,20 @@
 """Anytime-valid sequential test of whether a stream comes from the distribution of a baseline.
 
-A conformal test martingale (Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random World*,
-2nd edition, 2022, chapter 8). Each new value gets a smoothed rank p among all values so far, those
-of the baseline included. If baseline and stream are exchangeable, as independent draws from one
-distribution are, these p-values are independent and uniform on [0, 1], however small the baseline.
-A bettor multiplies its capital by f(p) for a density f chosen before it sees p. The capital of all
-bettors together is a nonnegative martingale that starts at 1, so by Ville's inequality (1939) the
-probability that it ever reaches 1/a, at any time of an endless stream, is at most a.
+This is a conformal test martingale (Vovk, Gammerman and Shafer, *Algorithmic Learning in a Random
+World*, 2nd edition, 2022, chapter 8). Each new value gets a smoothed rank p among all values so
+far, including those of the baseline. If baseline and stream are exchangeable, as independent draws
+from one distribution are, these p-values are independent and uniform on [0, 1], even for a small
+baseline. A bettor multiplies its capital by f(p) for a density f chosen before it sees p. The
+capital of all bettors together is a nonnegative martingale that starts at 1, so by Ville's
+inequality (1939) the probability that it ever reaches 1/a, at any time of an endless stream, is at
+most a.
 
-Two kinds of bettors play: powers of p and of 1 - p, which profit from values that move to one side,
-and a histogram of past p-values that forgets (plug-in betting; Fedorova, Gammerman, Nouretdinov and
-Vovk, ICML 2012), which profits from any lasting change. Half of the capital is at stake from the
-first value on. The rest waits and comes into play in small parts, so that a change after a long
-clean stretch is found too: a mixture over the time of the change, as in Shiryaev-Roberts detection.
+There are two kinds of bettors: powers of p and of 1 - p, which profit from values that shift in one
+direction, and a histogram of past p-values with exponential forgetting (plug-in betting; Fedorova,
+Gammerman, Nouretdinov and Vovk, ICML 2012), which profits from any lasting change. Half of the
+capital is at stake from the first value. The rest is staked gradually, in small parts, so that a
+change after a long stationary period is also detected: a mixture over the time of the change, as in
+Shiryaev-Roberts detection.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ POWERS = (0.15, 0.4, 0.7)
 CELLS = (10, 20)
 """Number of cells of each learned histogram."""
 KEPT = (0.97, 0.99)
-"""Factor by which each learned histogram's counts shrink with every value."""
+"""Factor by which each learned histogram's counts decay with every value."""
 PRIOR = 1.0
-"""Lasting count in each cell, which pulls a learned density to the uniform one."""
+"""Prior count in each cell that never decays; it pulls a learned density to the uniform one."""
 AT_START = 0.5
-"""Part of the capital at stake from the first value on."""
+"""Fraction of the capital at stake from the first value."""
 HORIZON = 1000
-"""Number of values after which half of the waiting capital has come into play."""
+"""Number of values after which half of the waiting capital is at stake."""
 _MOST = 1e250
 _LEAST = 1e-12
 
@@ -41,20 +43,20 @@ Vector = npt.NDArray[np.float64]
 
 
 class Martingales:
-    """One test martingale for each of several signals with values in numbered bins.
+    """One test martingale for each of several signals with binned values.
 
     Args:
-        counts: Number of baseline values in each bin ``(S, B)``; for a signal whose distribution is
-            given, the probability of each bin.
-        known: Whether each signal's distribution is given rather than estimated.
-        seed: Seed of the random numbers that break ties; by default it differs each time.
+        counts: Number of baseline values in each bin ``(S, B)``; for a signal with a known
+            distribution, the probability of each bin.
+        known: Whether each signal's distribution is known rather than estimated.
+        seed: Seed of the random numbers that break ties; by default it differs for each object.
 
     Attributes:
-        counts: Number of values in each bin so far ``(S, B)``, with those of the baseline.
-        capital: Present capital of each signal ``(S,)``.
-        peak: Its largest value so far ``(S,)``. A signal's null hypothesis is rejected at level a
-            when its peak reaches 1/a.
-        seen: Number of values taken.
+        counts: Number of values in each bin so far ``(S, B)``, including those of the baseline.
+        capital: Current capital of each signal ``(S,)``.
+        peak: Maximum capital of each signal so far ``(S,)``. The null hypothesis of a signal is
+            rejected at level a when its peak reaches 1/a.
+        seen: Number of values processed.
     """
 
     def __init__(
@@ -68,16 +70,16 @@ class Martingales:
         self._grows = 1.0 - np.array(known or [False] * signals, np.float64)
         self._rows = np.arange(signals)
         self._random = np.random.default_rng(seed)
-        # counts of past p-values, in units that grow instead of counts that shrink
+        # counts of past p-values; the unit grows instead of the counts decaying
         self._cells = np.zeros((signals, sum(CELLS)))
         self._unit = np.ones(len(CELLS))
         self._learned = np.zeros(len(CELLS))
         self._bets = np.zeros((signals, 2 * len(POWERS) + len(CELLS)))
 
     def take(self, bins: npt.NDArray[np.int64]) -> Vector:
-        """Take the next values, bins int64 ``(N, S)``, in order; return their p-values ``(N, S)``.
+        """Process the next values, bins int64 ``(N, S)``, in order; return p-values ``(N, S)``.
 
-        The result is the same for any division of a stream into calls.
+        The result does not depend on how the stream is divided into calls.
         """
         p = self._ranks(bins)
         sides = np.stack([p, 1 - p], 2)[..., None]
@@ -98,7 +100,7 @@ class Martingales:
         return p
 
     def _ranks(self, bins: npt.NDArray[np.int64]) -> Vector:
-        """Return smoothed ranks ``(N, S)``, each among the values up to its own."""
+        """Return smoothed ranks ``(N, S)``, each among the values up to and including its own."""
         rows, bins_of_rows = self._rows[:, None], bins.T
         steps = np.zeros((bins.shape[1], self.counts.shape[1], len(bins)))
         steps[rows, bins_of_rows, np.arange(len(bins))] = self._grows[:, None]
@@ -134,5 +136,5 @@ _FIRST = np.cumsum(_CELLS) - _CELLS
 
 
 def _waiting(seen: int) -> float:
-    """Return the part of the capital that is not yet at stake after ``seen`` values."""
+    """Return the fraction of the capital that is not yet at stake after ``seen`` values."""
     return 1.0 if seen == 0 else (1 - AT_START) * HORIZON / (HORIZON + seen - 1)

@@ -1,7 +1,7 @@
-"""Table of a server's metrics, from which metrics, documentation, alerts and dashboard follow.
+"""Table of the server's metrics, the source of the documentation, alert rules and dashboard.
 
-The values of every label are bounded: routes are patterns, methods and reasons are known words, and
-a model with many classes counts those beyond ``MAX_CLASSES`` under one name.
+The number of values of every label is bounded: routes are patterns, methods and reasons come from
+fixed sets, and a model with many classes counts those beyond ``MAX_CLASSES`` under one label.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Literal
 Kind = Literal["counter", "gauge", "histogram"]
 
 MAX_CLASSES = 200
-"""Number of classes per model with a count of their own."""
+"""Maximum number of classes per model with separate counts."""
 QUEUE_FULL = "queue"
-"""Reason of requests that were refused because the queue is full."""
+"""Rejection reason of requests that were refused because the queue is full."""
 OTHER = "other"
-"""Label of the classes beyond ``MAX_CLASSES``."""
+"""Label for the classes beyond ``MAX_CLASSES``."""
 
 _TIMES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHORT_TIMES = (0.0001, 0.00025, 0.0005, *_TIMES)
@@ -27,9 +27,9 @@ _SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: its name without the suffixes of the exposition format, and what it measures.
+    """A metric: its name without the suffixes of the exposition format, and its description.
 
-    ``buckets`` are the upper bounds of a histogram's buckets, in the unit that ends its name.
+    ``buckets`` are the upper bounds of a histogram's buckets, in the unit at the end of its name.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Metric:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """Names of the time series that a scrape contains."""
+        """Return the names of the time series in a scrape."""
         if self.kind == "counter":
             return (f"{self.name}_total",)
         if self.kind == "histogram":
@@ -49,7 +49,7 @@ class Metric:
 
 
 CONFIDENCE, CLASSES, UNKNOWN_SCORE = "confidence", "classes", "unknown"
-"""Signals of a model's outputs; the others are features of its input."""
+"""Signals from a model's outputs; the other signals are features of its input."""
 
 SIGNALS = {
     CONFIDENCE: "probability of the predicted class",
@@ -64,7 +64,7 @@ SIGNALS = {
     "border": "mean gray level along the brightest side",
     "slant": "direction of strokes: 1 along the axes, -1 diagonal",
 }
-"""Descriptions of the signals that drift detection watches, in display order."""
+"""Descriptions of the drift detection signals, in display order."""
 
 REQUESTS = Metric(
     "oraclezoo_requests", "counter", "Finished requests.", ("route", "method", "status")
@@ -82,11 +82,11 @@ REJECTED = Metric(
     "Requests that were refused, by reason.",
     ("reason",),
 )
-QUEUE = Metric("oraclezoo_queue_images", "gauge", "Images accepted and not finished.", ("model",))
+QUEUE = Metric("oraclezoo_queue_images", "gauge", "Number of in-flight images.", ("model",))
 QUEUE_LIMIT = Metric(
     "oraclezoo_queue_limit_images",
     "gauge",
-    "Number of such images beyond which requests get status 429.",
+    "Maximum number of in-flight images; further requests get status 429.",
     ("model",),
 )
 QUEUE_SECONDS = Metric(
@@ -180,7 +180,7 @@ METRICS = (
 """All metrics, in the order of the documentation."""
 
 PROCESS = ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds")
-"""Series of prometheus-client about the process (on Linux) that the dashboard shows."""
+"""Process metrics of prometheus-client (Linux only) that the dashboard shows."""
 
 
 def series() -> Iterator[str]:

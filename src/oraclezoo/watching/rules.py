@@ -11,9 +11,9 @@ from oraclezoo.watching.metrics import Metric
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An alert: a PromQL expression that must hold for a time, and what to tell people.
+    """An alert: a PromQL expression that must hold for some time, and the texts of the alert.
 
-    ``held`` is a Prometheus duration. ``summary`` and ``action`` are templates of Prometheus.
+    ``held`` is a Prometheus duration. ``summary`` and ``action`` are Prometheus templates.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Rule:
 
 
 def rate(metric: Metric, window: str, by: str = "", where: str = "") -> str:
-    """Return PromQL for the rate of a counter, or of a histogram's values, per second."""
+    """Return PromQL for the rate per second of a counter or of a histogram's observations."""
     name = metric.series[-1]
     return f"{_sum(by)} (rate({name}{_matched(where)}[{window}]))"
 
@@ -143,7 +143,7 @@ def as_markdown() -> str:
 
 
 def quoted(text: str) -> str:
-    """Return text as a double-quoted YAML string, of which JSON strings are a subset."""
+    """Return a text as a double-quoted YAML string, which may be any JSON string."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -155,7 +155,7 @@ def _sum(by: str) -> str:
 
 
 def _in_table(text: str) -> str:
-    """Return text with the bars escaped that would end a cell."""
+    """Return text for a table cell, with vertical bars escaped."""
     return text.replace("|", r"\|")
 
 

@@ -1,8 +1,8 @@
-"""Signals of a prediction that drift detection watches, each reduced to a bin of a fixed grid.
+"""Signals of a prediction that drift detection monitors, each mapped to a bin of a fixed grid.
 
-A signal is computed from what the model saw and what it returned. Bin edges are constants: they
-depend on no data, so that the images of the baseline and of the stream are treated alike, which the
-guarantee of :mod:`oraclezoo.watching.martingale` requires. Changing a signal or an edge increases
+A signal is computed from the model's input and output. Bin edges are constants that depend on no
+data, so images of the baseline and of the stream are treated alike, as the guarantee of
+:mod:`oraclezoo.watching.martingale` requires. Changing a signal or an edge requires a new
 ``oraclezoo.card.baseline.VERSION``.
 """
 
@@ -30,8 +30,8 @@ BINS = 64
 class Observations:
     """A batch of predictions.
 
-    ``images`` is uint8 ``(N, S, S)``, what the model saw; ``probabilities`` is float32 ``(N, C)``;
-    ``unknown`` is float32 ``(N,)`` in [0, 1], or None for a model without the detector.
+    ``images`` is uint8 ``(N, S, S)``, the model's inputs; ``probabilities`` is float32 ``(N, C)``;
+    ``unknown`` is float32 ``(N,)`` in [0, 1], or None for a model without a detector.
     """
 
     images: Images
@@ -47,7 +47,7 @@ class Signal:
     """A numeric signal.
 
     ``low`` and ``high`` bound the grid of ``BINS`` equal bins; values beyond them count in the
-    outermost bins. ``measure`` maps gray levels float32 ``(N, S, S)`` in [0, 1] to values ``(N,)``.
+    outermost bins. ``measure`` maps gray values float32 ``(N, S, S)`` in [0, 1] to values ``(N,)``.
     """
 
     name: str
@@ -120,16 +120,16 @@ IMAGE_SIGNALS = (
     Signal("border", 0.0, 0.8, _border),
     Signal("slant", -0.8, 0.8, _slant),
 )
-"""Features of the model's input, which show corruption before it costs accuracy."""
+"""Features of the model's input, which reveal corruption before it lowers accuracy."""
 
 _LOGITS = (-4.0, 12.0)
 """Range of the confidence's grid, in logits: from a probability of 0.018 to 0.999994."""
 
 
 def binned(batch: Observations) -> dict[str, Bins]:
-    """Return the bin of each image, int64 ``(N,)``, by signal.
+    """Return the bin index of each image, int64 ``(N,)``, by signal.
 
-    The bins of ``classes`` are the predicted labels. ``unknown`` is missing for a model without the
+    The bins of ``classes`` are the predicted labels. ``unknown`` is missing for a model without a
     detector.
     """
     top = np.clip(batch.probabilities.max(1).astype(np.float64), 1e-9, 1 - 1e-9)
@@ -152,7 +152,7 @@ def histograms(batch: Observations) -> dict[str, tuple[int, ...]]:
 
 
 def counted(bins: Mapping[str, Bins], classes: int) -> dict[str, Bins]:
-    """Return the number of values in each bin, by signal; ``classes`` has that many bins."""
+    """Return the number of values in each bin, by signal; ``classes`` has one bin per class."""
     return {
         name: np.bincount(part, minlength=classes if name == CLASSES else BINS)
         for name, part in bins.items()

@@ -38,7 +38,7 @@ class App:
 
 @contextmanager
 def stdout_to_stderr() -> Iterator[None]:
-    """Redirect output of plugins and libraries to stderr; stdout is for the command's result."""
+    """Redirect output of plugins and libraries to stderr; stdout is only for the result."""
     sys.stdout.flush()
     saved = os.dup(1)
     os.dup2(2, 1)
@@ -56,11 +56,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def emit_json(schema: str, data: Any) -> None:
-    """Print ``{"schema": schema, "data": data}``, the only document of a command, to stdout.
+    """Print ``{"schema": schema, "data": data}``, a command's only output to stdout.
 
     Args:
         schema: ``"oraclezoo/<document>/<version>"``.
-        data: JSON-serialisable value.
+        data: JSON-serializable value.
 
     Raises:
         ValueError: ``data`` contains NaN or infinity, which JSON cannot represent.
@@ -71,7 +71,7 @@ def emit_json(schema: str, data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message to stderr, unless its terminal was closed."""
+    """Print a message to stderr; do nothing if its terminal was closed."""
     click.echo(text, file=_stderr())
 
 
@@ -120,7 +120,7 @@ def _ignoring_closed_terminal() -> Iterator[None]:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns, truncated to the terminal's width.
 
-    Does not use Rich, because importing its tables takes as long as ``oraclezoo list`` may run.
+    This avoids Rich, whose table modules take as long to import as ``oraclezoo list`` may run.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     try:
@@ -141,7 +141,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def complete_names(
     *kinds: Kind,
 ) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Return a shell completion for component names of ``kinds``."""
+    """Return a shell completion function for the names of components of ``kinds``."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         from oraclezoo.plugins.registry import build_registry
@@ -156,7 +156,7 @@ def complete_names(
 def complete_recipes(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete bundled recipes, recipes of bundled suites after a slash, and files."""
+    """Complete bundled recipes, recipes of a bundled suite after a slash, and files."""
     from click.shell_completion import CompletionItem
 
     from oraclezoo.recipe import shipped
@@ -181,7 +181,7 @@ def complete_suites(ctx: click.Context, parameter: click.Parameter, incomplete: 
 def complete_models(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete names of models, and folders."""
+    """Complete model names and folders."""
     from click.shell_completion import CompletionItem
 
     names = complete_names("model")(ctx, parameter, incomplete)

@@ -25,12 +25,12 @@ RENAMED_OPTIONS = {
 """Options of version 0.1 and their current names, for error messages."""
 
 _WRITERS = ("click", "rich")
-"""Libraries that write to standard output; files are written with their names in errors."""
+"""Libraries that write to stdout; an OSError from any other module is about a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Commands that ``--help`` lists together, and an example of one of them."""
+    """Commands that ``--help`` lists in one table, and an example of one of them."""
 
     title: str
     commands: tuple[str, ...]
@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a SystemExit is a component's, since click uses its own exceptions."""
+        """Run a command; a SystemExit comes from a component, as click uses its own exceptions."""
         try:
             return super().invoke(ctx)
         except (Exception, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Licenses of the installed dependencies, from their metadata. Imports none of them."""
+"""Licenses of the installed dependencies, read from their metadata without importing them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 CORE = "core"
-"""What needs a package without any extra."""
+"""Marks packages that are required without any extra."""
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\[([^\]]*)\])?")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w.-]+)["']""")
@@ -22,8 +22,8 @@ class License:
     Attributes:
         name: Name of the distribution.
         version: Installed version; None if it is not installed.
-        license: SPDX expression, or what the metadata say instead; None if they say nothing.
-        needed_by: ``core``, or the extras that need it, directly or through other packages.
+        license: SPDX expression, or other license text in the metadata; None if there is none.
+        needed_by: ``core``, or the extras that require the package, directly or transitively.
     """
 
     name: str
@@ -33,10 +33,10 @@ class License:
 
 
 def licenses(root: str = "oraclezoo") -> list[License]:
-    """List the licenses of a distribution and of everything that it needs.
+    """List the licenses of a distribution and of all its dependencies.
 
-    Dependencies of installed packages are followed. A missing package is listed if ``root`` itself
-    names it.
+    Dependencies of installed packages are followed. A package that is not installed is listed only
+    if it is a direct dependency of ``root``.
 
     Args:
         root: Name of the distribution.
@@ -57,7 +57,7 @@ def licenses(root: str = "oraclezoo") -> list[License]:
 
 
 def _closure(root: str, extras: tuple[str, ...]) -> set[str]:
-    """Return the canonical names of a distribution and all that it needs with some extras."""
+    """Return the canonical names of a distribution and its dependencies with some extras."""
     first = [(canonical(root), extra) for extra in ("", *extras)]
     direct = {name for _, extra in first for name, _ in _requirements(distribution(root), extra)}
     seen: set[tuple[str, str]] = set()
@@ -74,9 +74,9 @@ def _closure(root: str, extras: tuple[str, ...]) -> set[str]:
 
 
 def _requirements(found: Distribution, extra: str) -> Iterator[tuple[str, str]]:
-    """Yield name and extra of what a distribution needs for one of its extras, "" for none.
+    """Yield name and extra of each requirement of a distribution for an extra, "" for none.
 
-    Markers for other systems are not evaluated: what they name is not installed here.
+    Markers for other systems are ignored: packages that they name are not installed here.
     """
     for line in found.requires or ():
         requirement, _, marker = line.partition(";")
@@ -90,7 +90,7 @@ def _requirements(found: Distribution, extra: str) -> Iterator[tuple[str, str]]:
 
 
 def canonical(name: str) -> str:
-    """Return the form of a distribution's name in which equal names are equal."""
+    """Return the normalized name of a distribution, so that equal names compare equal."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -110,9 +110,9 @@ def _license(name: str, groups: set[str]) -> License:
 
 
 def license_of(found: Distribution) -> str | None:
-    """Return what a distribution's metadata say of its license, as one line.
+    """Return the license in a distribution's metadata, as one line.
 
-    The SPDX expression counts first, then classifiers, then the free text if it is short.
+    The SPDX expression takes precedence, then classifiers, then the free text if it is short.
     """
     expressions = found.metadata.get_all("License-Expression") or []
     if expressions:

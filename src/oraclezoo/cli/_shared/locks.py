@@ -1,4 +1,4 @@
-"""Arguments of the commands that copy the files of a data lock."""
+"""Arguments of commands that copy the files of a data lock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SUFFIX = ".lock.toml"
 
 @dataclass(frozen=True, slots=True)
 class LockedFolder:
-    """A lock with the folder and the remote copy of its files."""
+    """A lock, the folder of its files, and their remote copy."""
 
     lock: DataLock
     folder: Path
@@ -21,7 +21,7 @@ class LockedFolder:
 
     @classmethod
     def parse(cls, lock: str, folder: str | None, remote: str | None) -> LockedFolder:
-        """Read a lock; by default, the folder is beside it and the remote is the one in it."""
+        """Read a lock; by default, the folder is next to it and the remote is the one in it."""
         path, read = Path(lock), DataLock.read(Path(lock))
         if folder is None and not path.name.endswith(SUFFIX):
             raise UsageError(

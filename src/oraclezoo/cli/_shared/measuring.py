@@ -1,4 +1,4 @@
-"""Options of commands that compress a model and measure it before and after."""
+"""Options of commands that compress a model and compare it with the original."""
 
 from __future__ import annotations
 

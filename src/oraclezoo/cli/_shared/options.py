@@ -25,7 +25,7 @@ def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
 
 
 def out(text: str, default: str | None = None, *, required: bool = False) -> Callable[[F], F]:
-    """Add ``--out FOLDER``, the folder that a command writes to."""
+    """Add ``--out FOLDER`` for the output folder of a command."""
     # With an explicit default of None, click treats a required option as given.
     defaults: dict[str, Any] = {} if default is None else {"default": default}
     return click.option(
@@ -40,7 +40,7 @@ def out(text: str, default: str | None = None, *, required: bool = False) -> Cal
 
 
 def out_file(text: str, default: str) -> Callable[[F], F]:
-    """Add ``--out FILE``, the file that a command writes."""
+    """Add ``--out FILE`` for the output file of a command."""
     return click.option(
         "--out",
         type=click.Path(dir_okay=False),
@@ -85,7 +85,7 @@ def data_dir(function: F) -> F:
 
 
 def split(text: str, *names: str) -> Callable[[F], F]:
-    """Add ``--split`` with the default validation; by default the other choice is test."""
+    """Add ``--split`` with default ``validation``; the other choice is ``test`` by default."""
     return click.option(
         "--split",
         type=click.Choice(names or ("validation", "test")),

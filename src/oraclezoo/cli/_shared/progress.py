@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, plain lines otherwise."""
+"""Progress on stderr: a bar on a terminal, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]
 
 
 def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
-    """Return a callback that turns benchmark events into progress and messages."""
+    """Return a callback that reports benchmark events as progress and messages."""
     from oraclezoo.artifacts.record import Scores
     from oraclezoo.engine.records import Epoch
     from oraclezoo.jobs import Failed, Message

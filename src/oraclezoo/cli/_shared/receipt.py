@@ -1,4 +1,4 @@
-"""Receipts as text: the effect of a compression step in a few aligned lines."""
+"""Format receipts as text: the effect of a compression step in a few aligned lines."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def command(out: str | None, url: str | None, only_3k: bool, as_json: bool) -> N
 
 
 class _Received:
-    """Reports received bytes, in a progress bar on a terminal and in occasional lines elsewhere."""
+    """Report received bytes: a progress bar on a terminal, otherwise occasional lines."""
 
     def __init__(self, shown: Lines) -> None:
         self._shown = shown

@@ -67,7 +67,7 @@ def command(folder: str | None, lock: str | None, as_json: bool) -> None:
 
 
 def _verify_lock(lock: Path, folder: Path, as_json: bool) -> None:
-    """Print the result of each file of a lock. Raises VerificationError if one is not right."""
+    """Print the check of each file of a lock. Raises VerificationError if one fails."""
     from oraclezoo.data.lock import check_files
     from oraclezoo.errors import VerificationError, command_line
     from oraclezoo.recipe.data_lock import DataLock

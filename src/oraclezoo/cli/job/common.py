@@ -1,4 +1,4 @@
-"""What the commands of ``oraclezoo job render`` share: options, checks and output."""
+"""Options, checks and output shared by the commands of ``oraclezoo job render``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OURS = ("out", "runs", "data_dir", "recipes", "recipe", "suites", "track", "ass
 
 
 class Command(click.Command):
-    """Command that keeps the words after ``--`` for the command of the job."""
+    """Command that passes the words after ``--`` on to the command of the job."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words before ``--``."""
@@ -37,13 +37,13 @@ class Command(click.Command):
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Return the usage line, with what may follow ``--``."""
+        """Return the usage line, including the words after ``--``."""
         return [*super().collect_usage_pieces(ctx), "[-- BENCH_OPTIONS...]"]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The options that all platforms share."""
+    """The options shared by all platforms."""
 
     recipes: tuple[str, ...]
     suites: tuple[str, ...]
@@ -76,7 +76,7 @@ class Prepared:
 
 
 def common(function: F) -> F:
-    """Add the options that all platforms share."""
+    """Add the options shared by all platforms."""
     return options.combine(
         click.argument("recipes", nargs=-1),
         click.option(
@@ -194,7 +194,7 @@ def _memory(ctx: click.Context, parameter: click.Parameter, text: str) -> str:
 
 
 def prepare(app: App, request: Request, platform: Platform, *, gpu: bool = False) -> Prepared:
-    """Check a request completely, so that nothing is printed for a mistyped name.
+    """Check a request completely, so that an invalid name is an error and prints no spec.
 
     Raises UsageError.
     """
@@ -237,9 +237,9 @@ def prepare(app: App, request: Request, platform: Platform, *, gpu: bool = False
 
 
 def _seeds(command: tuple[str, ...], own: int) -> int:
-    """Parse the command as the container will; return its number of seeds.
+    """Parse the command as in the container; return its number of seeds.
 
-    Raises UsageError, also if the words after ``--`` (from index ``own``) repeat a word of ours.
+    Raises UsageError, also if the words after ``--`` (from index ``own``) repeat a generated word.
     """
     from oraclezoo.cli.bench import command as bench
     from oraclezoo.cli.train import command as train
@@ -268,7 +268,7 @@ def _estimate(
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"--results {folder}: no such folder")
-    with suppress(ResultError):  # an installation without published results
+    with suppress(ResultError):  # this installation has no published results
         folders.append(published_folder())
     return estimate(
         recipes,
@@ -281,8 +281,8 @@ def _estimate(
 
 
 def _counts(app: App) -> dict[str, tuple[int, int]]:
-    """Return the numbers of training and validation images of tracks that state them."""
-    counts = {"oraclezoo:oracle-mnist": (24_504, 2_718)}  # decided by digests, so in no spec
+    """Return the numbers of training and validation images of tracks whose specs state them."""
+    counts = {"oraclezoo:oracle-mnist": (24_504, 2_718)}  # depend on digests, so not in specs
     for entry in app.registry.entries("dataset"):
         train, validation = (entry.spec.facts.get(key) for key in ("train", "validation"))
         if isinstance(train, int) and isinstance(validation, int):
@@ -291,7 +291,7 @@ def _counts(app: App) -> dict[str, tuple[int, int]]:
 
 
 def _plugins(app: App, recipes: tuple[Recipe, ...]) -> tuple[str, ...]:
-    """Return the distributions that the image needs beside oraclezoo."""
+    """Return the plugin distributions that the image must contain in addition to oraclezoo."""
     names: set[tuple[Kind, str]] = {("dataset", recipe.data.track) for recipe in recipes}
     for recipe in recipes:
         names |= {

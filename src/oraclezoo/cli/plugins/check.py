@@ -60,7 +60,7 @@ def command(
         print_table([column.upper() for column in columns], table)
     if failed:
         for verdict in verdicts:
-            if verdict.outcome == "fail":  # the table may have truncated the reason
+            if verdict.outcome == "fail":  # the table may truncate the reason
                 say(f"{verdict.name}, {verdict.check}: {verdict.reason}")
         say(f"oraclezoo: {failed} of {len(rows)} checks failed")
     ctx.exit(3 if failed else 0)

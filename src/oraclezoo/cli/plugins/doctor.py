@@ -19,7 +19,7 @@ Level = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of a plugin, with its cause and a fix."""
+    """A plugin problem with its cause and a fix."""
 
     level: Level
     what: str
@@ -70,7 +70,7 @@ def diagnose(registry: Registry) -> list[Problem]:
 
 
 def _failed(registry: Registry) -> Iterator[Problem]:
-    """Yield quarantined and disabled plugins, and warnings about working ones."""
+    """Yield quarantined and disabled plugins, and warnings about working plugins."""
     for plugin in registry.plugins:
         subject = f"{plugin.name} ({plugin.distribution} {plugin.version}, {plugin.value})"
         if plugin.status == "quarantined":
@@ -99,7 +99,7 @@ def _targets(registry: Registry) -> Iterator[Problem]:
 
 
 def _clashes(registry: Registry) -> Iterator[Problem]:
-    """Yield names that several distributions use."""
+    """Yield component names that several distributions provide."""
     for first, *rest in registry.clashes():
         subject = f"{first.spec.kind} '{first.spec.name}'"
         names = ", ".join(entry.qualified for entry in rest)

@@ -1,7 +1,7 @@
-"""Data set audit: file digests, class balance, duplicates, blank images, outliers, label errors.
+"""Audit a data set: file digests, class balance, duplicates, blank images, outliers, label errors.
 
-The audit reads all three splits, including the test images. Training and model selection never
-read its report.
+The audit reads all three splits, including the test images. Its report is never used for training
+or model selection.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "oracle-mnist": tuple(upstream.FILES),
     "oracle-mnist-3k": (upstream.TEST_IMAGES, upstream.TEST_LABELS),
 }
-"""Files with published digests, by built-in track."""
+"""Files with published digests, keyed by built-in track."""
 
 
 def audit(
     dataset: Dataset, files: list[FileRow], *, progress: Callable[[str], None] | None = None
 ) -> Audit:
-    """Audit every image of a data set. Deterministic on one machine.
+    """Audit every image of a data set. The result is deterministic on one machine.
 
-    Mirror images are compared too if the data set declares that a flip keeps the label.
+    If flips preserve the labels of the data set, mirror images are compared as well.
 
     Args:
         dataset: The data set.
-        files: The files whose digests have been checked (:func:`published`).
+        files: The files whose digests have been checked (see :func:`published`).
         progress: Called with progress messages.
 
     Returns:
@@ -52,7 +52,7 @@ def audit(
     findings += statistics.blank_images(pool, per_image, strength)
     exact, members = duplicates.exact_duplicates(pool, mirrored=flips)
     findings += exact
-    # images without strokes resemble each other and would all match
+    # images without strokes would all match each other
     members = members[strength[members] >= duplicates.MIN_CONTRAST]
     neighbors = None
     if len(members) > 1:
@@ -111,7 +111,7 @@ def unpublished(digests: Mapping[str, str], known: list[FileRow]) -> list[FileRo
 
     Args:
         digests: ``Dataset.sha256``.
-        known: Rows of files that have been checked, which are omitted.
+        known: Rows of files that have been checked; these are omitted.
 
     Returns:
         A row per file.

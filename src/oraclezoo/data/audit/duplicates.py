@@ -1,4 +1,4 @@
-"""Exact duplicates, near duplicates, and labels that the nearest images contradict."""
+"""Find exact duplicates, near-duplicates, and labels that contradict those of similar images."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from oraclezoo.data.audit.neighbors import CONTRAST_FLOOR, Neighbors
 from oraclezoo.data.audit.report import Finding, NeighborSummary, Pool
 
 NEAR_DISTANCE = 0.04
-"""Distance up to which two images are near duplicates, regardless of other neighbors."""
+"""Maximum distance at which two images are near-duplicates, regardless of other neighbors."""
 NEAR_RATIO = 0.3
-"""Ratio of a distance to that of the fifth nearest image up to which two images are near
-duplicates, regardless of the distance: a variant of the ratio test of Lowe (2004)."""
+"""Maximum ratio of a distance to that of the fifth-nearest image at which two images are
+near-duplicates, regardless of the distance (a variant of Lowe's ratio test, 2004)."""
 MIN_CONTRAST = CONTRAST_FLOOR
-"""Contrast, gray levels, below which images are not compared."""
+"""Minimum contrast, in gray levels, of images that are compared."""
 FIFTH = 5
 VOTERS = 10
 """Number of nearest images that vote on a label."""
 AGAINST = 9
-"""Number of equal votes for a different label that makes a label suspicious."""
+"""Number of votes for the same different label that makes a label suspicious."""
 _QUANTILES = (0, 0.001, 0.01, 0.1, 0.5, 0.9)
 
 
 def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.NDArray[np.int64]]:
-    """Find groups of images with equal bytes.
+    """Find groups of byte-identical images.
 
     Args:
         pool: The images.
         mirrored: Whether left-right mirror images count as equal.
 
     Returns:
-        A finding per group of two or more images, serious if the group crosses splits or has more
-        than one label; and the index of the first image of every group, int64 ``(G,)``, where a
-        unique image is a group too.
+        One finding per group of two or more images, which is serious if the group spans several
+        splits or labels; and the index of the first image of every group, int64 ``(G,)``, where a
+        unique image forms its own group.
     """
     groups: dict[bytes, list[int]] = defaultdict(list)
     for at, image in enumerate(pool.images):
@@ -63,7 +63,7 @@ def exact_duplicates(pool: Pool, *, mirrored: bool) -> tuple[list[Finding], npt.
 
 
 def ratios(neighbors: Neighbors) -> npt.NDArray[np.float32]:
-    """Divide each distance by the smaller fifth-neighbor distance of the two images.
+    """Divide each distance by the smaller of the two images' fifth-neighbor distances.
 
     Args:
         neighbors: Neighbors of N images.
@@ -81,17 +81,17 @@ def ratios(neighbors: Neighbors) -> npt.NDArray[np.float32]:
 def near_duplicates(
     pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors
 ) -> list[Finding]:
-    """Find pairs of near duplicates by :data:`NEAR_DISTANCE` or :data:`NEAR_RATIO`.
+    """Find pairs of near-duplicates, using :data:`NEAR_DISTANCE` and :data:`NEAR_RATIO`.
 
-    No pair is serious, since only a person can distinguish a copy from a lookalike.
+    No finding is serious, since only a person can distinguish a copy from a similar image.
 
     Args:
         pool: The images.
-        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
-        neighbors: Their neighbors; ``neighbors.index`` refers to ``members``.
+        members: Pool indices of the images that were compared, int64 ``(N,)``.
+        neighbors: Neighbors of these images; ``neighbors.index`` refers to ``members``.
 
     Returns:
-        A finding per pair, by increasing distance.
+        One finding per pair, by increasing distance.
     """
     ratio = ratios(neighbors)
     near = (neighbors.distance <= NEAR_DISTANCE) | (ratio <= NEAR_RATIO)
@@ -117,19 +117,18 @@ def near_duplicates(
 def suspicious_labels(
     pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors
 ) -> list[Finding]:
-    """Find images whose neighbors agree on a different label.
+    """Find images whose nearest neighbors agree on a different label.
 
-    An image is suspicious if at least :data:`AGAINST` of its :data:`VOTERS` nearest images share a
-    label that differs from its own. There are no findings with fewer than :data:`VOTERS`
-    neighbors.
+    A label is suspicious if at least :data:`AGAINST` of the :data:`VOTERS` nearest images share a
+    different label. With fewer than :data:`VOTERS` neighbors there are no findings.
 
     Args:
         pool: The images.
-        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
-        neighbors: Their neighbors; ``neighbors.index`` refers to ``members``.
+        members: Pool indices of the images that were compared, int64 ``(N,)``.
+        neighbors: Neighbors of these images; ``neighbors.index`` refers to ``members``.
 
     Returns:
-        A finding per suspicious image.
+        One finding per suspicious image.
     """
     if neighbors.index.shape[1] < VOTERS:
         return []
@@ -160,11 +159,11 @@ def summary(pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors) ->
 
     Args:
         pool: The images.
-        members: Indices int64 ``(N,)`` into the pool of the images that were compared.
-        neighbors: Their neighbors; ``neighbors.index`` refers to ``members``.
+        members: Pool indices of the images that were compared, int64 ``(N,)``.
+        neighbors: Neighbors of these images; ``neighbors.index`` refers to ``members``.
 
     Returns:
-        Quantiles of the distance, and the fraction of equal labels.
+        Quantiles of the distance, and the fraction of nearest neighbors with the same label.
     """
     distances = np.quantile(neighbors.distance[:, 0], _QUANTILES)
     labels = pool.labels[members]
@@ -179,7 +178,7 @@ def summary(pool: Pool, members: npt.NDArray[np.int64], neighbors: Neighbors) ->
 
 
 def _spread(pool: Pool, group: list[int]) -> str:
-    """Return the end of a note, which says whether images span several splits or labels."""
+    """Return the end of a note: whether images span several splits or labels."""
     across = len(set(pool.splits[group].tolist())) > 1
     conflict = len(set(pool.labels[group].tolist())) > 1
     return (", across splits" if across else "") + (", labels differ" if conflict else "")

@@ -1,14 +1,14 @@
-"""K nearest neighbors of each image by its strokes, up to small shifts and mirroring.
+"""Nearest-neighbor search by strokes, invariant to small shifts and optionally to mirroring.
 
-Images are band-passed first, so that brightness and black bars do not affect the distance. An image
-is scaled down to at most 28 pixels a side. Its black bars, and one pixel next to them, are set to
-0. The rest is band-passed with a difference of Gaussians: a blur of 0.7 pixels, which removes
-grain, minus a blur of 3 pixels, which captures stains and brightness. Both are normalized within
-the picture, so that the bars cause no artifacts.
+Images are band-pass filtered first, so that brightness and black bars do not affect the distance.
+An image is downscaled to at most 28 pixels per side. Its black bars, and one pixel next to them,
+are set to 0. The rest is filtered with a difference of Gaussians: a blur of 0.7 pixels, which
+removes grain, minus a blur of 3 pixels, which captures stains and brightness. Both blurs are
+normalized within the picture, so that the bars cause no artifacts.
 
-The search has two stages in bounded memory: all pairs are compared in a projection on principal
-components, with matrix products over blocks of images; the best candidates are then re-ranked by
-the full similarity, with shifts of half pixels.
+The search has two stages in bounded memory. First, all pairs are compared in a projection on
+principal components, with matrix products over blocks of images. Then the best candidates are
+re-ranked by the full similarity, with half-pixel shifts.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 EDGE = 28
-"""Longer side, in pixels, to which larger images are scaled down."""
+"""Maximum length, in pixels, of the longer side; larger images are downscaled."""
 CONTRAST_FLOOR = 3.0
-"""RMS gray levels after the band-pass below which the similarity of images decays to 0."""
+"""RMS contrast, in gray levels after the filter, below which similarities decay to 0."""
 REACH = 2
-"""Maximum shift to try, pixels in each direction."""
+"""Maximum shift to try, in pixels per direction."""
 COUNT = 12
 """Number of neighbors kept for each image."""
 
-_BLOCK = 1024  # images per side of a block
+_BLOCK = 1024  # edge of a block, in images
 _AXES = 64  # principal components
-_SAMPLE = 2000  # images from which the components are estimated
+_SAMPLE = 2000  # images for estimating the components
 _REFINED = 128  # images re-ranked at a time
-_BAR = 6.0  # gray levels: an outer row or column with a lower mean is a black bar
+_BAR = 6.0  # gray levels: minimum mean of an outer row or column that is not a bar
 _FINE, _COARSE = 0.7, 3.0  # standard deviations of the two blurs, pixels
 
 
 def band_passed(images: npt.NDArray[np.uint8]) -> Floats:
-    """Return band-passed images.
+    """Apply a band-pass filter to images.
 
     Args:
         images: uint8 ``(N, H, W)``.
 
     Returns:
-        float32 ``(N, h, w)``, gray levels, with a longer side of at most :data:`EDGE`.
+        float32 ``(N, h, w)`` in gray levels; the longer side is at most :data:`EDGE`.
     """
     small = _reduced(images)
     weight = _box(small).astype(np.float32)
@@ -60,26 +60,27 @@ def band_passed(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def contrast(band: Floats) -> Floats:
-    """Return the root mean square of each band-passed image.
+    """Return the root mean square (RMS) of each band-passed image.
 
     Args:
         band: Band-passed images, float32 ``(N, h, w)``.
 
     Returns:
-        float32 ``(N,)``, gray levels.
+        float32 ``(N,)`` in gray levels.
     """
     return cast(Floats, np.sqrt((band * band).mean((1, 2))))
 
 
 def unit(band: Floats) -> Floats:
-    """Return images as rows of unit length, for cosine similarity.
+    """Normalize images to rows of unit length, for cosine similarity.
 
     Args:
         band: Band-passed images ``(N, h, w)``.
 
     Returns:
-        float32 ``(N, h * w)``. Rows of images with a contrast below :data:`CONTRAST_FLOOR` are
-        shorter than 1. The dot product of two rows is their similarity, 1 for equal strokes.
+        float32 ``(N, h * w)``. Rows are shorter than 1 for images with a contrast below
+        :data:`CONTRAST_FLOOR`. The dot product of two rows is the similarity of the images, 1 for
+        equal strokes.
     """
     rows = band.reshape(len(band), -1)
     floor = CONTRAST_FLOOR * np.sqrt(rows.shape[1])
@@ -88,7 +89,7 @@ def unit(band: Floats) -> Floats:
 
 
 def translate(band: Floats, down: int, right: int) -> Floats:
-    """Translate images by whole pixels, with zeros shifted in.
+    """Translate images by whole pixels, with zero padding.
 
     Args:
         band: float32 ``(N, h, w)``.
@@ -115,13 +116,13 @@ def translate(band: Floats, down: int, right: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Neighbors:
-    """Nearest neighbors of N images, by increasing distance; K is ``min(COUNT, N - 1)``.
+    """The nearest neighbors of N images, by increasing distance; K is ``min(COUNT, N - 1)``.
 
     Attributes:
         index: Neighbor indices, int64 ``(N, K)``.
-        distance: 1 minus the correlation of the strokes at the best shift, float32 ``(N, K)``: 0
-            for equal images, about 1 for unrelated ones.
-        mirrored: Whether the mirrored image is closer, bool ``(N, K)``.
+        distance: 1 minus the correlation of the strokes at the best shift, float32 ``(N, K)``; 0
+            for equal images, about 1 for unrelated images.
+        mirrored: Whether the mirrored neighbor is closer, bool ``(N, K)``.
     """
 
     index: Indices
@@ -136,7 +137,7 @@ def nearest(
 
     Args:
         band: Band-passed images, float32 ``(N, h, w)``, N at least 2.
-        mirrored: Whether left-right mirror images are compared as well.
+        mirrored: Whether mirror images are compared as well.
         progress: Called with progress messages.
 
     Returns:
@@ -168,7 +169,7 @@ def nearest(
 
 
 def _translations(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]:
-    """Yield ``band`` at every shift, plain and optionally mirrored, and whether it is mirrored."""
+    """Yield ``band`` at every shift, plain and optionally mirrored, with a flag for mirroring."""
     for flip in (False, True) if mirrored else (False,):
         oriented = band[:, :, ::-1] if flip else band
         for down in range(-REACH, REACH + 1):
@@ -177,7 +178,7 @@ def _translations(band: Floats, mirrored: bool) -> Iterator[tuple[Floats, bool]]
 
 
 def _axes(band: Floats) -> Floats:
-    """Return the principal axes ``(h * w, A)`` of a sample of the images and shifts of them."""
+    """Return principal axes ``(h * w, A)`` of a sample of the images and their shifts."""
     sample = band[:: -(-len(band) // _SAMPLE)]
     shifts = ((0, 0), (REACH, 0), (-REACH, 0), (0, REACH), (0, -REACH))
     rows = np.concatenate([unit(translate(sample, down, right)) for down, right in shifts])
@@ -186,7 +187,7 @@ def _axes(band: Floats) -> Floats:
 
 
 def _merge(index: Indices, likeness: Floats, block: Floats, first: int) -> None:
-    """Merge the most similar of ``block`` (n, m), images from ``first`` on, into the best."""
+    """Merge ``block`` (n, m), similarities to images from ``first`` on, into the best so far."""
     keep = index.shape[1]
     if block.shape[1] > keep:
         columns = np.argpartition(block, block.shape[1] - keep, axis=1)[:, -keep:]
@@ -200,7 +201,7 @@ def _merge(index: Indices, likeness: Floats, block: Floats, first: int) -> None:
 
 
 def _refined(band: Floats, index: Indices, mirrored: bool) -> Neighbors:
-    """Return the candidates ``index`` (N, K) sorted by their full distance."""
+    """Return the candidates ``index`` (N, K), sorted by full distance."""
     rows = unit(band)
     distance = np.empty(index.shape, np.float32)
     flips = np.empty(index.shape, bool)
@@ -227,7 +228,7 @@ def _refined(band: Floats, index: Indices, mirrored: bool) -> Neighbors:
 
 
 def _half_shifts(band: Floats) -> Iterator[Floats]:
-    """Yield ``band`` as it is, then shifted by half a pixel down, right and both (bilinear)."""
+    """Yield ``band`` unchanged, then shifted by half a pixel down, right and both (bilinear)."""
     half = np.float32(0.5)
     down = (band + translate(band, 1, 0)) * half
     yield band
@@ -255,9 +256,9 @@ def _reduced(images: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _box(images: Floats) -> npt.NDArray[np.bool_]:
-    """Return the mask of the picture within its bars, bool ``(N, h, w)``.
+    """Return a mask of the picture without its black bars, bool ``(N, h, w)``.
 
-    After resampling, bars have a low mean instead of 0.
+    After resampling, bars are not exactly 0, so they are detected by their low mean.
     """
     rows = between(images.mean(2) >= _BAR)
     columns = between(images.mean(1) >= _BAR)

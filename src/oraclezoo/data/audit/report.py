@@ -1,4 +1,4 @@
-"""Report of an audit: the images, the findings, the summary and their contact sheet."""
+"""Report of an audit: images, findings, summary and contact sheet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KINDS = {
     "suspicious-label": "image whose nearest neighbors have another label",
     "outlier": "image far from its class in brightness, contrast, bars or ink",
 }
-"""Each kind of finding, in the order of the report."""
+"""Descriptions of the kinds of findings, in the order of the report."""
 
 _IMAGES_PER_CELL = 3
 _LETTERS_PER_LINE = 34
@@ -46,13 +46,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A finding of the audit.
+    """One finding of the audit.
 
     Attributes:
         kind: A key of :data:`KINDS`.
-        serious: Whether it makes the audit command fail.
-        places: The images concerned; empty if it concerns a class or a file.
-        value: The number that the rule thresholds: a distance, a fraction or a count.
+        serious: Whether the finding makes the audit command fail.
+        places: The affected images; empty if the finding is about a class or a file.
+        value: The value that is compared with a threshold: a distance, a fraction or a count.
         note: Human-readable description.
     """
 
@@ -75,13 +75,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pool:
-    """All images of a data set, concatenated in the order of :data:`SPLITS`.
+    """All images of a data set, concatenated in :data:`SPLITS` order.
 
     Attributes:
         images: uint8 ``(N, H, W)``.
         labels: int64 ``(N,)``.
-        splits: Index into :data:`SPLITS` of each image, int64 ``(N,)``.
-        num_classes: Number of classes that the data set declares.
+        splits: Index of each image's split in :data:`SPLITS`, int64 ``(N,)``.
+        num_classes: Number of classes in the data set.
     """
 
     images: npt.NDArray[np.uint8]
@@ -133,7 +133,7 @@ class Pool:
             indices: Indices into the pool.
 
         Returns:
-            Split, index in the split, and label of each.
+            Split, index in the split, and label of each image.
         """
         return tuple(self.place(int(at)) for at in indices)
 
@@ -141,7 +141,7 @@ class Pool:
         """Return the pool index of an image; the inverse of :meth:`place`.
 
         Args:
-            place: Its position.
+            place: Position of the image.
 
         Returns:
             Index into the pool.
@@ -155,9 +155,9 @@ class FileRow:
 
     Attributes:
         name: File name.
-        status: "ok", "mismatch", "unreadable", or "unpublished" if no published digest is known.
+        status: "ok", "mismatch", "unreadable", or "unpublished" if there is no published digest.
         kind: Kind of the digest, "sha256" or "git-blob".
-        digest: The file's digest, hex.
+        digest: Digest of the file, hex.
     """
 
     name: str
@@ -168,13 +168,13 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Class imbalance, and Pearson's chi-square test of homogeneity across the splits.
+    """Class imbalance, and Pearson's chi-square test for equal class proportions in all splits.
 
     Attributes:
-        imbalance: Largest class count over the smallest positive one, across all splits.
+        imbalance: Ratio of the largest to the smallest nonzero class count, over all splits.
         chi_square: Test statistic; 0 if there is nothing to test.
         degrees_of_freedom: Degrees of freedom; 0 if there is nothing to test.
-        p_value: P-value of the hypothesis that all splits have the same class proportions.
+        p_value: P-value of the null hypothesis that all splits have the same class proportions.
     """
 
     imbalance: float
@@ -185,7 +185,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class ClassSummary:
-    """Image counts of a class by split, and mean and standard deviation of its statistics.
+    """Image counts of a class per split, and mean and standard deviation of its statistics.
 
     The statistics (:class:`oraclezoo.data.audit.statistics.Statistics`) are None for a class
     without images.
@@ -205,7 +205,7 @@ class ClassSummary:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Thresholds of the findings, documented in the modules that apply them."""
+    """Thresholds of the findings, documented in the modules that use them."""
 
     near_distance: float
     near_ratio: float
@@ -217,15 +217,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class NeighborSummary:
-    """Distribution of the nearest-neighbor distance.
+    """Distribution of the nearest-neighbor distances.
 
     Attributes:
         compared: Number of images that were compared.
-        quantiles: Levels of ``nearest_distance``.
+        quantiles: Probability levels of ``nearest_distance``.
         nearest_distance: Quantiles of the distance to the nearest image.
-        least_ratio: Smallest ratio of a distance to that of the fifth nearest image; None with
-            fewer than five neighbors.
-        nearest_has_label: Fraction of images whose nearest image has the same label.
+        least_ratio: Minimum ratio of a distance to that of the fifth-nearest image; None with fewer
+            than five neighbors.
+        nearest_has_label: Fraction of images with the same label as their nearest image.
     """
 
     compared: int
@@ -243,11 +243,11 @@ class Summary:
         synthetic: Whether the images are generated.
         images: Number of images.
         image_size: Height and width, pixels.
-        splits: Number of images by split.
-        mirrored: Whether mirror images were compared.
+        splits: Number of images per split.
+        mirrored: Whether mirror images were compared as well.
         balance: Class imbalance.
         classes: Summary of each class, in label order.
-        rules: Thresholds.
+        rules: Thresholds of the findings.
         neighbors: Nearest-neighbor distances; None with fewer than two images to compare.
     """
 
@@ -268,7 +268,7 @@ class Audit:
 
     Attributes:
         files: The source files and their digests.
-        findings: All findings, by rule.
+        findings: All findings, grouped by rule.
         summary: Counts, statistics and thresholds; None if a file failed its digest check, so that
             no image was read.
         pool: The images; None if no image was read.
@@ -281,12 +281,12 @@ class Audit:
 
     @property
     def serious(self) -> int:
-        """Number of serious findings."""
+        """Return the number of serious findings."""
         return sum(finding.serious for finding in self.findings)
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Number of findings of each kind, including zeros, in the order of :data:`KINDS`."""
+        """Return the number of findings of each kind, including zeros, in :data:`KINDS` order."""
         counter = Counter(finding.kind for finding in self.findings)
         return {kind: counter[kind] for kind in KINDS}
 
@@ -310,15 +310,15 @@ def suspicious(
     names: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
 ) -> Image.Image | None:
-    """Draw a contact sheet of the findings that have images, one cell per finding.
+    """Draw a contact sheet of the findings with images, one cell per finding.
 
     Args:
         pool: The images.
         findings: The findings, in order.
         per_kind: Maximum number of cells per kind.
-        scale: Zoom factor, screen pixels per image pixel.
-        names: Names of the classes to show beside the labels.
-        say: Receives a message if no font can draw some names.
+        scale: Zoom factor in screen pixels per image pixel.
+        names: Class names to show next to the labels.
+        say: Receives a message if some names cannot be drawn with any font.
 
     Returns:
         A gray picture, or None if no finding has images.

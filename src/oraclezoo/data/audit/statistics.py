@@ -18,14 +18,14 @@ from oraclezoo.data.dataset import SPLITS
 Floats = npt.NDArray[np.float64]
 
 SATURATED = 0.5
-"""Fraction of pixels at 255 from which an image counts as saturated."""
+"""Minimum fraction of pixels at 255 in an image that counts as saturated."""
 OUTLIER = 5.0
-"""Robust z-score beyond which an image is an outlier of its class."""
+"""Robust z-score above which an image is an outlier of its class."""
 _CHUNK = 4096
 
 
 def class_counts(pool: Pool) -> npt.NDArray[np.int64]:
-    """Count the images of each class in each split.
+    """Count the images per class and split.
 
     Args:
         pool: The images.
@@ -39,9 +39,9 @@ def class_counts(pool: Pool) -> npt.NDArray[np.int64]:
 
 
 def balance(pool: Pool) -> Balance:
-    """Return the class imbalance and a chi-square test of homogeneity across the splits.
+    """Return the class imbalance and a chi-square test for equal proportions in all splits.
 
-    Pearson's test, without Yates's correction. Classes and splits without images are excluded.
+    This is Pearson's test without Yates's correction; it excludes empty classes and splits.
 
     Args:
         pool: The images.
@@ -62,13 +62,13 @@ def balance(pool: Pool) -> Balance:
 
 
 def missing_classes(pool: Pool) -> list[Finding]:
-    """Find classes that lack images in a split.
+    """Find classes without images in some split.
 
     Args:
         pool: The images.
 
     Returns:
-        A finding per class, serious if the training split lacks it and another split has it.
+        One finding per class; serious if the training split lacks the class and another has it.
     """
     findings = []
     for label, row in enumerate(class_counts(pool)):
@@ -83,15 +83,16 @@ def missing_classes(pool: Pool) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Statistics of N images, each float64 ``(N,)``.
+    """Statistics of N images, each a float64 array ``(N,)``.
 
     Attributes:
-        mean: Mean, gray levels.
-        std: Standard deviation, gray levels.
+        mean: Mean in gray levels.
+        std: Standard deviation in gray levels.
         bars: Fraction of pixels in black bars.
-        ink: Fraction of the picture brighter than the midpoint of its darkest and brightest pixel.
+        ink: Fraction of the picture that is brighter than the midpoint of its darkest and brightest
+            pixels.
         white: Fraction of pixels at 255.
-        extent: Brightest minus darkest pixel, gray levels.
+        extent: Difference of the brightest and darkest pixels in gray levels.
     """
 
     mean: Floats
@@ -103,7 +104,7 @@ class Statistics:
 
 
 MEASURES = ("mean", "std", "bars", "ink")
-"""Statistics that are reported by class and searched for outliers."""
+"""Statistics that are reported per class and tested for outliers."""
 
 
 def statistics_of(pool: Pool) -> Statistics:
@@ -143,16 +144,16 @@ def _statistics(images: npt.NDArray[np.uint8]) -> tuple[Floats, ...]:
 def class_summaries(
     pool: Pool, statistics: Statistics, names: Sequence[str], glyphs: Sequence[str]
 ) -> tuple[ClassSummary, ...]:
-    """Summarize counts and :data:`MEASURES` by class.
+    """Summarize image counts and :data:`MEASURES` per class.
 
     Args:
         pool: The images.
-        statistics: Their statistics.
+        statistics: Statistics of the images.
         names: Class names, in label order.
         glyphs: The modern character of each class.
 
     Returns:
-        A summary per class, in label order.
+        One summary per class, in label order.
     """
     rows = []
     for label, counts in enumerate(class_counts(pool).tolist()):
@@ -173,11 +174,11 @@ def blank_images(
 
     Args:
         pool: The images.
-        statistics: Their statistics.
+        statistics: Statistics of the images.
         contrast: float32 ``(N,)``, from :func:`oraclezoo.data.audit.neighbors.contrast`.
 
     Returns:
-        ``blank`` findings (a single value; serious), ``almost-blank`` (contrast below
+        Findings ``blank`` (all pixels are equal; serious), ``almost-blank`` (contrast below
         :data:`~oraclezoo.data.audit.neighbors.CONTRAST_FLOOR`) and ``saturated``.
     """
     findings = []
@@ -198,15 +199,15 @@ def blank_images(
 def outliers(pool: Pool, statistics: Statistics) -> list[Finding]:
     """Find images far from the median of their class.
 
-    The score is the modified z-score |x - median| / (1.4826 MAD) (Iglewicz and Hoaglin 1993), for
-    the measure where it is largest. Measures with no spread in a class are skipped.
+    The score is the modified z-score |x - median| / (1.4826 MAD) (Iglewicz and Hoaglin 1993) of the
+    statistic with the largest score. Statistics that do not vary within a class are skipped.
 
     Args:
         pool: The images.
-        statistics: Their statistics.
+        statistics: Statistics of the images.
 
     Returns:
-        A finding for each image with a score above :data:`OUTLIER`.
+        One finding per image with a score above :data:`OUTLIER`.
     """
     score, which = np.zeros(len(pool.labels)), np.zeros(len(pool.labels), np.int64)
     for number, name in enumerate(MEASURES):

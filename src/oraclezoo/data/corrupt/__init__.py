@@ -25,15 +25,15 @@ from oraclezoo.errors import DataError, UnknownNameError, UsageError
 __all__ = ["CORRUPTIONS", "MIN_EDGE", "SEVERITIES", "VERSION", "Corruption", "corrupt"]
 
 VERSION = "1"
-"""Version of the corrupted pixels. Increase it with every change that alters a pixel: robustness is
-only comparable within a version.
+"""Version of the corruptions. Increase it with every change that alters a pixel: robustness results
+are comparable only within a version.
 """
 
 SEVERITIES = (1, 2, 3, 4, 5)
-"""Severity levels, from 1, barely noticeable, to 5, where a person can still read most images."""
+"""Severity levels, from 1 (barely noticeable) to 5 (a person can still read most images)."""
 
 MIN_EDGE = 8
-"""Minimum height and width in pixels."""
+"""Minimum height and width of an image in pixels."""
 
 _CHUNK_PIXELS = 1 << 20  # processed at a time; bounds memory without affecting the result
 
@@ -43,12 +43,12 @@ class Corruption:
     """A corruption and its parameters.
 
     Attributes:
-        name: Name, a key of :data:`CORRUPTIONS`.
+        name: Name of the corruption, a key of :data:`CORRUPTIONS`.
         summary: One-line description.
         unit: Unit of the strengths. Lengths in pixels are for images with a longer side of 28
             pixels and scale with that side.
         strengths: Strength at each of the five severities.
-        apply: Maps images float32 ``(N, H, W)``, a strength and random numbers to corrupted images.
+        apply: Function that maps images float32 ``(N, H, W)``, a strength and draws to images.
     """
 
     name: str
@@ -141,7 +141,7 @@ CORRUPTIONS: Mapping[str, Corruption] = MappingProxyType(
 def corrupt(
     images: npt.NDArray[np.uint8], name: str, severity: int, seed: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """Apply a corruption to images of bright strokes on a dark background.
+    """Apply a corruption to images with bright strokes on a dark background.
 
     Black bars around a picture stay black, except that ``shift`` and ``rotate`` transform the whole
     image. The result for an image depends only on its bytes, ``name``, ``severity``, ``seed`` and
@@ -156,7 +156,7 @@ def corrupt(
         seed: Random seed, at least 0.
 
     Returns:
-        Corrupted images, a new uint8 array ``(N, H, W)``.
+        Corrupted images in a new array, uint8 ``(N, H, W)``.
 
     Raises:
         UnknownNameError: If no corruption has this name.

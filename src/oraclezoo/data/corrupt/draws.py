@@ -21,12 +21,12 @@ _MIX = (
 class Draws:
     """Counter-based random streams, one for each of N images, keyed by the image's bytes.
 
-    Output ``c`` of an image is output ``c`` of SplitMix64 with the image's key as seed (Steele, Lea
-    and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    Value ``c`` of an image's stream is output ``c`` of SplitMix64 with the image's key as the seed
+    (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
 
     Args:
         images: uint8 ``(N, H, W)``.
-        purpose: Part of every key; distinguishes independent streams for the same images.
+        purpose: Part of every key; different purposes give independent streams for the same images.
     """
 
     def __init__(self, images: npt.NDArray[np.uint8], purpose: str) -> None:
@@ -39,12 +39,12 @@ class Draws:
         self._keys, self._used = keys, 0
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Draw uniform numbers.
+        """Draw uniform random numbers.
 
         Args:
             low: Lower bound.
             high: Upper bound.
-            shape: Shape of the numbers of one image.
+            shape: Shape of the array for one image.
 
         Returns:
             float32 ``(N, *shape)``.
@@ -52,10 +52,10 @@ class Draws:
         return (self._unit(*shape) * (high - low) + low).astype(np.float32)
 
     def normal(self, *shape: int) -> Floats:
-        """Draw standard normal numbers.
+        """Draw standard normal random numbers.
 
         Args:
-            shape: Shape of the numbers of one image.
+            shape: Shape of the array for one image.
 
         Returns:
             float32 ``(N, *shape)``.

@@ -1,11 +1,11 @@
-"""Corruption functions: effects of aging, scanning and cropping on a character.
+"""Corruption functions that simulate the effects of aging, scanning and cropping.
 
-Each takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a ``strength`` and the
-images' random numbers ``draws``, and returns float32 images of the same shape, not yet clipped.
+Each function takes ``images``, float32 ``(N, H, W)`` with gray levels from 0 to 255, a ``strength``
+and the images' random numbers ``draws``, and returns float32 images of the same shape, not clipped.
 Random numbers do not depend on the strength, so a higher severity is a stronger version of the same
-corruption. A reference pixel is a pixel of an image with a longer side of
-:data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`. ``__init__.py`` lists the functions in
-``CORRUPTIONS``, with their strengths.
+corruption. A reference pixel is one pixel of an image with a longer side of
+:data:`~oraclezoo.data.corrupt.primitives.REFERENCE_EDGE`. ``CORRUPTIONS`` in ``__init__.py`` lists
+the functions and their strengths.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def grain(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover a fraction ``strength`` of the picture with specks, bright and dark at 3:1.
+    """Cover a fraction ``strength`` of the picture with specks, three bright ones per dark one.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Fraction of the picture.
+        strength: Fraction of the picture to cover.
         draws: Random numbers of the images.
 
     Returns:
@@ -66,11 +66,11 @@ def speckle(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blots(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover about a fraction ``strength`` of the picture with soft bright stains.
+    """Cover approximately a fraction ``strength`` of the picture with soft bright stains.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Fraction of the picture.
+        strength: Fraction of the picture to cover.
         draws: Random numbers of the images.
 
     Returns:
@@ -83,11 +83,11 @@ def blots(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover about a fraction ``strength`` of the picture with white, up to a ragged edge.
+    """Cover approximately a fraction ``strength`` of the picture with white and a ragged edge.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Fraction of the picture.
+        strength: Fraction of the picture to cover.
         draws: Random numbers of the images.
 
     Returns:
@@ -107,7 +107,7 @@ def rubbing_edge(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def blur(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Apply a Gaussian blur with sigma ``strength`` reference pixels; not random.
+    """Apply a Gaussian blur with a sigma of ``strength`` reference pixels; deterministic.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
@@ -121,7 +121,7 @@ def blur(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Reduce contrast: move gray levels towards their mean by a fraction ``strength`` (not random).
+    """Reduce contrast by moving gray levels toward their mean by a fraction ``strength``.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
@@ -139,7 +139,7 @@ def contrast(images: Floats, strength: float, draws: Draws) -> Floats:
 def erosion(images: Floats, strength: float, draws: Draws) -> Floats:
     """Thin and break strokes by gray-level erosion over the neighbors of a reference pixel.
 
-    The eroded image is blended in with a spatially varying weight of mean ``strength``.
+    The eroded image is blended in with a spatially varying weight, whose mean is ``strength``.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
@@ -179,7 +179,7 @@ def shift(images: Floats, strength: float, draws: Draws) -> Floats:
 def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
     """Rotate the whole image about its center in a random direction.
 
-    The angle is ``strength`` degrees, varied by up to a fifth.
+    The angle is ``strength`` degrees, varied randomly by up to 20%.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
@@ -195,11 +195,11 @@ def rotate(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
-    """Cover the picture near its center with a square, ``strength`` reference pixels a side.
+    """Cover the picture near its center with a square of ``strength`` reference pixels per side.
 
     Args:
         images: float32 ``(N, H, W)``, gray levels from 0 to 255.
-        strength: Side length of the square in reference pixels.
+        strength: Edge of the square in reference pixels.
         draws: Random numbers of the images.
 
     Returns:
@@ -218,5 +218,5 @@ def occlusion(images: Floats, strength: float, draws: Draws) -> Floats:
 
 
 def _covered(images: Floats, level: Floats, share: Floats) -> Floats:
-    """Blend ``images`` with gray ``level`` (N,), opaque where ``share`` is 1."""
+    """Blend ``images`` with gray ``level`` (N,); the opacity is ``share``."""
     return cast(Floats, images + (each(level) - images) * share)

@@ -19,13 +19,13 @@ REFERENCE_EDGE = 28
 
 
 def scale_of(images: npt.NDArray[np.generic]) -> float:
-    """Return the scale factor of lengths: the longer side over :data:`REFERENCE_EDGE`.
+    """Return the scale factor for lengths: the longer side divided by :data:`REFERENCE_EDGE`.
 
     Args:
         images: ``(N, H, W)``.
 
     Returns:
-        The factor, 1 for a longer side of 28 pixels.
+        The factor; 1 for a longer side of 28 pixels.
     """
     height, width = size_of(images)
     return max(height, width) / REFERENCE_EDGE
@@ -44,14 +44,14 @@ def size_of(images: npt.NDArray[np.generic]) -> tuple[int, int]:
 
 
 def box(images: npt.NDArray[np.uint8] | Floats) -> npt.NDArray[np.bool_]:
-    """Return the mask of the picture within its black bars.
+    """Return a mask of the picture without its black bars.
 
     Args:
         images: ``(N, H, W)``.
 
     Returns:
-        bool ``(N, H, W)``: the rows and columns from the first to the last with a pixel above 0;
-        all true for a black image.
+        bool ``(N, H, W)``, true in the rows and columns from the first to the last with a pixel
+        above 0; all true for a black image.
     """
     lit = images > 0
     rows, columns = between(_any(lit, 2)), between(_any(lit, 1))
@@ -66,7 +66,7 @@ def _any(lit: npt.NDArray[np.bool_], axis: int) -> npt.NDArray[np.bool_]:
 
 
 def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return a mask of the range of true entries in each row.
+    """Return a mask of each row from its first to its last true entry.
 
     Args:
         lit: bool ``(N, L)``.
@@ -80,15 +80,15 @@ def between(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def box_coordinates(in_box: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return the normalized coordinates of each pixel in its picture.
+    """Return the coordinates of each pixel, normalized to its picture.
 
     Args:
         in_box: Masks from :func:`box`, bool ``(N, H, W)``.
 
     Returns:
-        Horizontal coordinates float32 ``(N, 1, W)``, from 0 at the left edge to 1 at the right, and
-        vertical ones ``(N, H, 1)``, from 0 at the top to 1 at the bottom. Pixels outside the box
-        have coordinates below 0 or above 1.
+        Horizontal coordinates float32 ``(N, 1, W)``, from 0 at the left edge of the picture to 1 at
+        the right, and vertical coordinates ``(N, H, 1)``, from 0 at the top to 1 at the bottom.
+        Pixels outside the box have coordinates below 0 or above 1.
     """
 
     def shares(inside: npt.NDArray[np.bool_]) -> Floats:
@@ -100,19 +100,19 @@ def box_coordinates(in_box: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
 
 
 def grain_width(images: npt.NDArray[np.generic]) -> float:
-    """Return the sigma, in pixels, that correlates white noise over a reference pixel.
+    """Return the sigma, in pixels, of the blur that correlates white noise over a reference pixel.
 
     Args:
         images: ``(N, H, W)``.
 
     Returns:
-        Sigma in pixels; 0 for images of at most the reference size.
+        Sigma in pixels; 0 for images that are not larger than the reference size.
     """
     return 0.4 * math.sqrt(max(scale_of(images) ** 2 - 1, 0))
 
 
 def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> Floats:
-    """Apply a Gaussian blur within a mask, normalized so that nothing leaks in from outside.
+    """Apply a Gaussian blur within a mask, normalized so that outside pixels have no influence.
 
     Args:
         images: float32 ``(N, H, W)``.
@@ -129,18 +129,18 @@ def blur_within(images: Floats, where: npt.NDArray[np.bool_], sigma: float) -> F
 
 
 def texture(draws: Draws, shape: tuple[int, int], sigma: float) -> Floats:
-    """Return Gaussian noise of unit variance.
+    """Draw Gaussian noise of unit variance.
 
     Args:
         draws: Random numbers of N images.
         shape: Height and width.
-        sigma: Correlation length in pixels; below 0.3 the noise is white.
+        sigma: Correlation length in pixels; below 0.3, the noise is white.
 
     Returns:
         float32 ``(N, *shape)``.
     """
     noise = draws.normal(*shape)
-    if sigma < 0.3:  # narrower than a pixel: a blur would change nothing
+    if sigma < 0.3:  # much narrower than a pixel: a blur has no effect
         return noise
     smooth = gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
     impulse = np.zeros(shape, np.float32)

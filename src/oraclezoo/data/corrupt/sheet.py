@@ -1,4 +1,4 @@
-"""Contact sheets of corrupted images, for visual inspection of severities."""
+"""Contact sheets of corrupted images, for checking the severities by eye."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def overview(images: Images, labels: Labels, *, seed: int = 0) -> Image.Image:
 
     Args:
         images: uint8 ``(N, H, W)``.
-        labels: int64 ``(N,)``; the images shown are of different classes where possible.
+        labels: int64 ``(N,)``; images from different classes are shown where possible.
         seed: Seed of the corruptions.
 
     Returns:
@@ -43,7 +43,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
 
     Args:
         images: uint8 ``(N, H, W)``.
-        labels: int64 ``(N,)``; the images shown cover every class where possible.
+        labels: int64 ``(N,)``; every class is shown where possible.
         name: Name of the corruption.
         seed: Seed of the corruptions.
 
@@ -61,7 +61,7 @@ def severities(images: Images, labels: Labels, name: str, *, seed: int = 0) -> I
 
 
 def _spread(labels: Labels, count: int) -> npt.NDArray[np.int64]:
-    """Return up to ``count`` indices: the first image of each class, then the second, and so on."""
+    """Return up to ``count`` indices: first one image of each class, then a second, and so on."""
     counts: dict[int, int] = {}
     ranks = []
     for label in labels.tolist():

@@ -1,7 +1,7 @@
-"""Pictures that are none of a model's characters, and pictures of its characters, to compare them.
+"""Foreign pictures, which show none of a model's characters, and known pictures for comparison.
 
-Families with the role ``fit`` serve for fitting a detector, those with the role ``report`` for
-measuring it: textures, scripts and characters of the two roles are disjoint. Foreign characters are
-worn, drawn, framed and put on paper in the same ways as known ones, so that only their shape
-differs.
+Families with the role ``fit`` are for fitting a detector, and those with the role ``report`` for
+evaluating it: textures, scripts and characters of the two roles are disjoint. Foreign characters
+are degraded, drawn, framed and put on paper in the same ways as known characters, so that only
+their shapes differ.
 """

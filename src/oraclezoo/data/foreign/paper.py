@@ -1,4 +1,4 @@
-"""Pictures on paper: the same random frame, paper, light, noise and compression for any image."""
+"""Simulate photos on paper: random frame, paper, lighting, noise and compression for an image."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Rng = np.random.Generator
 
 
 def on_paper(gray: Gray, rng: Rng) -> bytes:
-    """Return a picture file of a light character on black, uint8 ``(H, W)``, as on a sheet.
+    """Return an image file that shows a light character on black, uint8 ``(H, W)``, as on paper.
 
-    The image is enlarged, gets margins and is turned by up to 5 degrees. It is ink on paper, dark
-    or light, with light that falls off, noise, and in half of the cases JPEG artifacts.
+    The image is enlarged, padded and rotated by up to 5 degrees. It becomes ink on dark or light
+    paper, with uneven lighting, noise and, in half of the cases, JPEG artifacts.
     """
     height, width = gray.shape
     times = rng.uniform(2.5, 8) * 28 / max(height, width)
@@ -41,7 +41,7 @@ def on_paper(gray: Gray, rng: Rng) -> bytes:
 
 
 def _light(shape: tuple[int, ...], rng: Rng) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Return a brightness that falls linearly from 1 to at least 0.7."""
+    """Return a brightness map that falls linearly from 1 to at least 0.7."""
     angle, low = rng.uniform(0, 2 * np.pi), rng.uniform(0.7, 1)
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     slope = x * np.cos(angle) + y * np.sin(angle)

@@ -1,4 +1,4 @@
-"""Clean drawings with a round pen on a canvas: known characters, and strokes that form none."""
+"""Clean pen drawings on a canvas: known characters, and random strokes that form none."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Points = npt.NDArray[np.float64]
 
 
 def drawing(known: Forms, form: int, rng: Rng, size: int = 280) -> Gray:
-    """Draw a written form by hand, bent and stretched, small, anywhere on a canvas.
+    """Draw a character by hand: warped, stretched, small, at a random position on a canvas.
 
-    The strokes have one width of 3 to 8 pixels, and are black on white or white on black; the
-    character is 70 to 140 pixels high or wide.
+    All strokes have the same width of 3 to 8 pixels, black on white or white on black. The longer
+    side of the character is 70 to 140 pixels.
     """
     control = known.control[form] + rng.normal(0, 0.015, known.control[form].shape)
     points = (control[known.neighbor[form]] * known.weight[form][..., None]).sum(1) - 0.5
@@ -37,8 +37,8 @@ def drawing(known: Forms, form: int, rng: Rng, size: int = 280) -> Gray:
 
 
 def stroked(strokes: Sequence[Points], width: float, size: tuple[int, int]) -> Gray:
-    """Draw strokes, points (x, y) in pixels, in black on white with a round pen."""
-    times = 2  # drawn larger and scaled down, which smooths the edges
+    """Draw strokes, points (x, y) in pixels, with a round black pen on white."""
+    times = 2  # drawn enlarged and downscaled, which smooths the edges
     page = Image.new("L", (times * size[0], times * size[1]), 255)
     draw = ImageDraw.Draw(page)
     reach = times * width / 2
@@ -51,10 +51,10 @@ def stroked(strokes: Sequence[Points], width: float, size: tuple[int, int]) -> G
 
 
 def invented(characters: Sequence[Character], count: int, rng: Rng) -> tuple[Character, ...]:
-    """Return characters that do not exist, each with one form.
+    """Return nonexistent characters, each with one form.
 
-    Half recombine strokes of the given characters at other places (near misses); the others have
-    random strokes.
+    Half of them recombine strokes of the given characters at other positions (near misses); the
+    others have random strokes.
     """
     thickness = float(np.mean([each.thickness for each in characters]))
     margin = float(np.mean([each.margin for each in characters]))

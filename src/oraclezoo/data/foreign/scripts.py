@@ -1,4 +1,4 @@
-"""Characters of other scripts from installed fonts, clean and worn like rubbings."""
+"""Characters of other scripts, drawn from installed fonts, clean and degraded like rubbings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FIT = {
     "Cuneiform": (0x12000, 0x12100),
     "hieroglyphs": (0x13000, 0x13200),
 }
-"""Ranges of characters for fitting, by script."""
+"""Ranges of characters for fitting a detector, by script."""
 
 REPORT = {
     "small Latin": (0x61, 0x7B),
@@ -55,14 +55,14 @@ REPORT = {
     "Georgian": (0x10D0, 0x10F1),
     "Hiragana": (0x3041, 0x3097),
 }
-"""Ranges of characters for reporting, by script."""
+"""Ranges of characters for evaluating a detector, by script."""
 
 CHINESE = (0x4E00, 0x9FA6)
-"""Chinese characters; a checksum of the character assigns it to one of the roles."""
+"""Range of Chinese characters; a checksum assigns each character to one of the roles."""
 
 _PROBE = 0x4E2D
 _SIMILAR = frozenset("曰已己天犬太未末本夭午朩白目")
-"""Modern characters that differ from one of the ten by a short stroke."""
+"""Modern characters that differ from one of the ten classes by a short stroke."""
 
 
 class Letter(NamedTuple):
@@ -74,14 +74,14 @@ class Letter(NamedTuple):
 
 @cache
 def letters(role: str) -> dict[str, tuple[Letter, ...]]:
-    """Return the characters of a role (``fit`` or ``report``) by script, without Chinese ones.
+    """Return the characters of a role (``fit`` or ``report``) by script, except Chinese ones.
 
-    A script that no installed font has is missing.
+    Scripts without an installed font are omitted.
     """
     ranges = {"fit": FIT, "report": REPORT}[role]
     found: dict[str, tuple[Letter, ...]] = {}
     fonts = (FONT, *(path for path in installed() if "emoji" not in path.stem.lower()))
-    fonts = tuple(path for path in fonts if not is_style(path))  # the regular ones
+    fonts = tuple(path for path in fonts if not is_style(path))  # regular fonts
     for script, (first, last) in ranges.items():
         able = (path for path in fonts if has(path, chr(first)) and has(path, chr(last - 1)))
         found[script] = tuple(
@@ -95,10 +95,10 @@ def letters(role: str) -> dict[str, tuple[Letter, ...]]:
 
 @cache
 def chinese(role: str) -> tuple[Letter, ...]:
-    """Return the Chinese characters of a role, without the ten and characters much like them.
+    """Return the Chinese characters of a role, except the ten classes and similar characters.
 
-    Empty if no installed font has Chinese characters. With several fonts, the roles have different
-    ones.
+    The result is empty if no installed font has Chinese characters. If there are several fonts,
+    the roles use different fonts.
     """
     fonts = sorted(path for path in installed() if has(path, chr(_PROBE)))
     families = sorted({path.name for path in fonts})
@@ -112,12 +112,12 @@ def chinese(role: str) -> tuple[Letter, ...]:
         for code in range(*CHINESE)
         if zlib.crc32(chr(code).encode()) % 2 == parity
         and chr(code) not in excluded
-        and code % 3 == 0  # a third of them suffices
+        and code % 3 == 0  # a third of them is enough
     )
 
 
 def mask(letter: Letter, edge: int = 112) -> Gray:
-    """Return a character in white on black, uint8, its longer side ``edge`` pixels.
+    """Return a character in white on black, uint8, with a longer side of ``edge`` pixels.
 
     Raises ValueError if the font draws nothing.
     """
@@ -137,7 +137,7 @@ def mask(letter: Letter, edge: int = 112) -> Gray:
 
 
 def printed(letter: Letter, rng: Rng, size: int = 280) -> Gray:
-    """Return a character on a canvas, in the size and colors of :func:`.pen.drawing`."""
+    """Return a character on a canvas, with the size and colors of :func:`.pen.drawing`."""
     shape = Image.fromarray(mask(letter))
     shape = shape.rotate(float(rng.normal(0, 5)), Image.Resampling.BICUBIC, expand=True)
     scale = rng.uniform(70, 140) / max(shape.size)
@@ -151,7 +151,7 @@ def printed(letter: Letter, rng: Rng, size: int = 280) -> Gray:
 
 
 def worn(characters: list[Letter], rng: Rng) -> Gray:
-    """Return characters as on rubbings, worn and framed like generated ones, ``(N, 28, 28)``."""
+    """Return characters degraded and framed like generated rubbings, uint8 ``(N, 28, 28)``."""
     count = len(characters)
     depth = np.zeros((count, SIZE, SIZE), np.float32)
     inside = np.zeros((count, SIZE, SIZE), np.bool_)

@@ -1,4 +1,4 @@
-"""Sets of known and foreign pictures, prepared as a model's input."""
+"""Sets of known and foreign pictures, preprocessed for a model."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Labels = npt.NDArray[np.int64]
 
 CLEAN, WORN, TEXTURES = "clean", "worn", "textures"
 PAPERED = 0.5
-"""Fraction of worn characters that are put on paper."""
+"""Fraction of degraded characters that are put on paper."""
 _INVENTED = 160
 _PER_INVENTED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures of one kind, as a model sees them.
+    """Pictures of one kind, as inputs of a model.
 
     Attributes:
-        family: What they show, e.g. a script.
-        look: ``clean``, ``worn`` or ``textures``.
+        family: What the pictures show, e.g. a script.
+        look: Appearance: ``clean``, ``worn`` or ``textures``.
         images: uint8 ``(N, S, S)``.
         labels: int64 ``(N,)``; None for foreign pictures.
     """
@@ -50,16 +50,16 @@ class Group:
 def known(
     images: Gray, labels: Labels, size: int, seed: int, *, forms: str, count: int
 ) -> Iterator[Group]:
-    """Yield known pictures: the given images, the same on paper, drawn and generated characters.
+    """Yield known pictures: the given images, the same on paper, drawings and synthetic characters.
 
     Args:
         images: Images of the data set, uint8 ``(N, S, S)``.
         labels: Their labels, int64 ``(N,)``.
         size: Size of the model's input.
         seed: Random seed.
-        forms: ``fit`` draws traced forms of Oracle-MNIST's ten characters, ``report`` those drawn
-            by hand; "" yields the given images only, for other data sets.
-        count: Number of drawings, and of generated images.
+        forms: ``fit`` draws traced forms of Oracle-MNIST's ten characters, ``report`` hand-drawn
+            forms; "" yields only the given images, for other data sets.
+        count: Number of drawings, and number of synthetic images.
     """
     rng = np.random.default_rng([seed, 1])
     yield Group("real", WORN, images, labels)
@@ -81,11 +81,11 @@ def foreign(
     """Yield foreign pictures of a role, ``fit`` or ``report``.
 
     Args:
-        role: Which textures, scripts and characters.
+        role: Role of the textures, scripts and characters.
         size: Size of the model's input.
         seed: Random seed.
-        count: Pictures in a group of scripts; a family of textures has a third of it.
-        originals: Images and labels of the data set; halves of images of different classes form
+        count: Number of pictures per group of scripts; a family of textures has a third as many.
+        originals: Images and labels of the data set; images with halves from different classes form
             the group ``halves``.
     """
     rng = np.random.default_rng([seed, 2])
@@ -94,7 +94,7 @@ def foreign(
         sheets = (textures.texture(family, rng) for _ in range(10 * count))
         yield Group(family, TEXTURES, _stack(sheets, size, -(-count // 3)))
     by_script = scripts.letters(role)
-    if role == "fit":  # what serves for fitting needs no rate by script
+    if role == "fit":  # fitting needs no separate rate per script
         by_script = {"scripts": tuple(each for group in by_script.values() for each in group)}
     share = 2 * count if role == "fit" else -(-count // max(len(by_script), 1))
     for family, group in by_script.items():
@@ -120,7 +120,7 @@ def _lettered(
 
 def _has_ink(letter: scripts.Letter) -> bool:
     try:
-        # neither a dash or a dot nor the box of a missing character
+        # neither a dash, nor a dot, nor the box for a missing character
         return has(letter.font, letter.text) and min(scripts.mask(letter).shape) > 8
     except ValueError:
         return False
@@ -143,7 +143,7 @@ def _invented(forms: tuple[Character, ...], size: int, rng: Rng, count: int) -> 
 
 
 def _halves(images: Gray, labels: Labels, rng: Rng, count: int) -> Gray:
-    """Return images whose halves are from images of different classes."""
+    """Return images whose two halves come from images of different classes."""
     one = rng.integers(0, len(images), 2 * count)
     other = rng.integers(0, len(images), 2 * count)
     differ = np.flatnonzero(labels[one] != labels[other])[:count]
@@ -156,7 +156,7 @@ def _halves(images: Gray, labels: Labels, rng: Rng, count: int) -> Gray:
 
 
 def _resized(images: Gray, size: int, rng: Rng) -> Gray:
-    """Put a fraction of worn images on paper, and scale the others to the size."""
+    """Put a fraction of degraded images on paper; resize the others."""
     rows = rng.random(len(images)) < PAPERED
     scaled = np.stack([fit(image, size) for image in images])
     if rows.any():
@@ -169,7 +169,7 @@ def _paper(images: Iterable[Gray], rng: Rng) -> Iterator[bytes]:
 
 
 def _stack(pictures: Iterable[Picture], size: int, count: int | None = None) -> Gray:
-    """Prepare pictures; with a count, the first that are not blank."""
+    """Preprocess pictures; with a count, stop after as many that are not blank."""
     if count is None:
         return np.stack([prepare(picture, size, smoothing=0.0).gray for picture in pictures])
     return np.stack(list(islice(_readable(pictures, size), count)))
@@ -184,7 +184,7 @@ def _readable(pictures: Iterable[Picture], size: int) -> Iterator[Gray]:
 
 
 def collect(groups: Callable[[], Iterator[Group]], classes: int) -> tuple[Gray, Labels]:
-    """Return all images of groups and their labels; that of foreign ones is ``classes``."""
+    """Return all images of the groups and their labels; foreign images get label ``classes``."""
     every = list(groups())
     labels = [
         np.full(len(each.images), classes) if each.labels is None else each.labels for each in every

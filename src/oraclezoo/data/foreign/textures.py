@@ -112,7 +112,7 @@ def _stripes(shape: tuple[int, int], rng: Rng) -> Doubles:
 
 
 def _rubbing(shape: tuple[int, int], rng: Rng) -> Doubles:
-    """Return stone without a character: dark, with bright blotches and grain."""
+    """Return a rubbing of stone without a character: dark, with bright blotches and grain."""
     cells = int(rng.integers(6, 24))
     blotches = _resized(rng.normal(size=(cells, cells)), shape)
     grain = _resized(rng.normal(size=(shape[0] * 2 // 3, shape[1] * 2 // 3)), shape)
@@ -121,7 +121,7 @@ def _rubbing(shape: tuple[int, int], rng: Rng) -> Doubles:
 
 
 def _shapes(shape: tuple[int, int], rng: Rng) -> Doubles:
-    """Return a few filled discs and boxes on a plain ground."""
+    """Return a few filled discs and boxes on a plain background."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     sheet = np.full(shape, float(rng.integers(0, 256)))
     for _ in range(int(rng.integers(1, 5))):
@@ -142,7 +142,7 @@ FIT: dict[str, Callable[[tuple[int, int], Rng], Doubles]] = {
     "bare rubbing": _rubbing,
     "discs and boxes": _shapes,
 }
-"""Families for fitting."""
+"""Families for fitting a detector."""
 
 REPORT: dict[str, Callable[[tuple[int, int], Rng], Doubles]] = {
     "uniform noise": _uniform,
@@ -151,4 +151,4 @@ REPORT: dict[str, Callable[[tuple[int, int], Rng], Doubles]] = {
     "one pixel on a blank sheet": _one_pixel,
     "paper grain": _paper,
 }
-"""Families for reporting."""
+"""Families for evaluating a detector."""

@@ -1,4 +1,4 @@
-"""Synthetic characters: strokes that are warped, framed and degraded."""
+"""Generator of synthetic characters, whose strokes are warped, framed and degraded."""
 
 from oraclezoo.data.glyphs.draw import CHUNK, VERSION, generate
 

@@ -1,11 +1,12 @@
-"""Simulated degradation of rubbings: from the ink of clean strokes to a gray image.
+"""Simulated degradation of rubbings: from clean strokes to a gray image.
 
 All arrays are float32 with N images of SIZE x SIZE pixels. Positions are (x, y) in pixels, with
 pixel centers at integers.
 
 The parameters were fitted to the training split of oracle-mnist-3k: they minimize the Frechet
-distance (Heusel et al. 2017, arXiv 1706.08500) between features of generated and real images, from
-a network trained on that split, and between gray levels. They were then widened slightly by hand.
+distance (Heusel et al. 2017, arXiv 1706.08500) between generated and real images, measured on the
+features of a network trained on that split and on gray levels. They were then widened slightly by
+hand.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from oraclezoo.data.glyphs.exact import (
 SIZE = 28
 """Height and width of an image in pixels."""
 
-_GRAY_STEP = 2.0**-3  # gray levels, during a blur: up to 512 in magnitude
-_LEVELS = 2.0**12  # largest magnitude of a pixel during a blur, in steps
+_GRAY_STEP = 2.0**-3  # resolution of a blur in gray levels, which are at most 512
+_LEVELS = 2.0**12  # maximum magnitude of a pixel during a blur, in steps
 _WEIGHTS = 2.0**11  # sum of a blur's weights, in steps (rounding adds 14 at most per row)
-# so no partial sum of a blur reaches 2^24, the limit of exact integers in float32
+# hence no partial sum of a blur reaches 2^24, the limit of exact integers in float32
 
 
 def smooth(images: Floats, sigma: Floats, step: float) -> Floats:
-    """Apply a separable Gaussian blur, with a sigma per image.
+    """Apply a separable Gaussian blur with a separate sigma for each image.
 
-    Pixels are rounded to multiples of ``step``, and clipped to 2^12 steps, before each of the two
-    passes, along columns and along rows. The rest of the computation is exact.
+    Before each of the two passes, along columns and along rows, pixels are rounded to multiples of
+    ``step`` and clipped to 2^12 steps. All other arithmetic is exact.
 
     Args:
         images: ``(N, SIZE, SIZE)``.
         sigma: Standard deviation in pixels, ``(N,)``.
-        step: Resolution of the pixels.
+        step: Rounding step of the pixels.
 
     Returns:
         float32 ``(N, SIZE, SIZE)``.
@@ -56,7 +57,7 @@ def smooth(images: Floats, sigma: Floats, step: float) -> Floats:
 
 
 def _kernels(sigma: Floats) -> Floats:
-    """Return the matrices (N, SIZE, SIZE) of a blur, in integer steps."""
+    """Return the matrices (N, SIZE, SIZE) of a blur, rounded to integer steps."""
     offset = np.arange(SIZE)
     wide = np.maximum(sigma, np.float32(0.05))[:, None]
     ray = exp_steps(offset * offset * (EXP_PER_UNIT / 2) / (wide * wide))
@@ -79,7 +80,7 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
     """
     kernel = _kernels(sigma)
     noise = kernel @ (draws.normal(len(sigma), SIZE, SIZE) * (1 / NORMAL_STEP))
-    # noise after one pass is scaled up to the full number of levels
+    # scale the noise up to the full range of levels between the passes
     peak = np.maximum(np.abs(noise).max((1, 2), keepdims=True), 1)
     noise = np.rint(noise * (_LEVELS / peak)) @ kernel.transpose(0, 2, 1)
     levels = np.rint(noise * np.float32(1 / _WEIGHTS)).astype(np.float64)
@@ -92,14 +93,14 @@ def texture(draws: Draws, sigma: Floats) -> Floats:
 
 
 def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
-    """Draw white rubbing patches, in a fraction of the images.
+    """Draw white rubbing patches in some of the images.
 
     Args:
         draws: Random stream.
         count: Number of images N.
         chance: Probability that an image has a patch.
-        wide: Whether a patch covers everything beyond a ragged edge; otherwise it is a ragged band,
-            like a crack.
+        wide: Whether a patch covers everything beyond a ragged edge; otherwise it is a ragged band
+            that resembles a crack.
 
     Returns:
         Opacity 0 to 1, float32 ``(N, SIZE, SIZE)``.
@@ -123,7 +124,7 @@ def cover(draws: Draws, count: int, chance: float, wide: bool) -> Floats:
 
 
 def blots(draws: Draws, count: int, chance: float) -> Floats:
-    """Draw ink spots, in a fraction of the images.
+    """Draw ink spots in some of the images.
 
     Args:
         draws: Random stream.
@@ -142,14 +143,14 @@ def blots(draws: Draws, count: int, chance: float) -> Floats:
 
 
 def degrade(draws: Draws, strokes: Floats) -> Floats:
-    """Draw degraded gray images of strokes.
+    """Return degraded gray images of strokes.
 
-    The edge of a stroke is where ``strokes`` is one half. Noise is added before that threshold, so
-    that it both erodes strokes and speckles the background.
+    The edge of a stroke is where ``strokes`` is one half. Noise is added before this threshold is
+    applied, so that it both erodes strokes and adds speckles to the background.
 
     Args:
         draws: Random stream.
-        strokes: Intensities ``(N, SIZE, SIZE)``, 1 on a center line.
+        strokes: Intensities ``(N, SIZE, SIZE)``, 1 on the center line of a stroke.
 
     Returns:
         Gray levels 0 to 255, float32 ``(N, SIZE, SIZE)``.

@@ -1,7 +1,7 @@
-"""Synthetic oracle bone characters: strokes that are warped, framed and degraded.
+"""Generate images of synthetic oracle bone characters: warped, framed and degraded strokes.
 
-An image shows bright strokes on a dark, noisy background. Its longer side is scaled to 28 pixels;
-its shorter side is centered between black bars, as in Oracle-MNIST (arXiv 2205.09442).
+An image shows bright strokes on a dark, noisy background. Its longer side is scaled to 28 pixels,
+and its shorter side is centered between black bars, as in Oracle-MNIST (arXiv 2205.09442).
 
 The images of a seed are bit-identical on every machine: all arithmetic here and in
 :mod:`~oraclezoo.data.glyphs.degrade` is elementwise or exact (:mod:`~oraclezoo.data.glyphs.exact`).
@@ -33,19 +33,19 @@ from oraclezoo.data.glyphs.strokes import Character
 from oraclezoo.errors import UsageError
 
 VERSION = "3"
-"""Version of the generated images, which enters cache keys and results. Increase it with every
+"""Version of the generated images, part of cache keys and results. Increase it with every
 change that alters a pixel: in a module of this package, ``oracle.toml`` or ``traced.toml``.
 """
 
 CHUNK = 256
-"""Images generated at a time: bounds memory. The images of a seed depend on it."""
+"""Number of images generated at a time, which bounds memory. It affects the images of a seed."""
 
 _THREADS = 4
-_STRAYS = 2  # most stray strokes (of neighbors, and cracks) in an image
+_STRAYS = 2  # maximum stray strokes (neighbors and cracks) per image
 _STRAY_SAMPLES = 20
-_INK_STEP = 2.0**-12  # grid of a sample point's ink
-_INK_LIMIT = 16.0  # largest ink of a sample point; usual ones stay below 1
-_BATCH = 8  # images whose samples fit into a CPU's cache
+_INK_STEP = 2.0**-12  # rounding step of a sample point's ink
+_INK_LIMIT = 16.0  # maximum ink of a sample point; typical values are below 1
+_BATCH = 8  # number of images whose samples fit into a CPU cache
 _SQRT_PI = 1.7724538509055159
 _FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
 
@@ -55,7 +55,7 @@ def generate(
     seed: int,
     characters: tuple[Character, ...] | None = None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Generate images of characters, shuffled.
+    """Generate images of characters in random order.
 
     Args:
         class_counts: Number of images of each class, in label order.
@@ -67,8 +67,8 @@ def generate(
         :data:`VERSION` give the same bytes on every CPU, operating system and version of NumPy.
 
     Raises:
-        UsageError: If the number of counts differs from that of the classes, or a number is
-            negative.
+        UsageError: If the number of counts differs from the number of classes, or a count or the
+            seed is negative.
     """
     known = arranged(oracle() if characters is None else characters)
     counts = _validated(class_counts, seed, known.classes)
@@ -80,7 +80,7 @@ def generate(
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
         images[part] = _draw(_draws(seed, f"chunk {chunk}"), known, labels[part])
 
-    # NumPy releases the interpreter lock; each chunk has a separate random stream
+    # NumPy releases the GIL; each chunk has a separate random stream
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         list(pool.map(fill, range(-(-len(labels) // CHUNK))))
     return images, labels
@@ -104,7 +104,7 @@ def _draws(seed: int, purpose: str) -> Draws:
 
 
 def _draw(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Return images uint8 (N, SIZE, SIZE) of ``labels`` (N,)."""
+    """Return images uint8 (N, SIZE, SIZE) for ``labels`` (N,)."""
     form = _choose(draws, known, labels)
     points, size = _warp(draws, known, form)
     places, box, scale = _frame(draws, points, size, known.margin[form])
@@ -121,7 +121,7 @@ def _draw(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDAr
 
 
 def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Draw a variant (N,) for each label by the variants' probabilities; sorted by label."""
+    """Draw a variant for each label by the variants' probabilities; return indices (N,), sorted."""
     cumulative = np.cumsum(known.share)
     first = np.searchsorted(known.label, labels)
     last = np.searchsorted(known.label, labels, side="right") - 1
@@ -131,7 +131,7 @@ def _choose(draws: Draws, known: Forms, labels: npt.NDArray[np.int64]) -> npt.ND
 
 
 def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doubles, Doubles]:
-    """Return sample points (N, S, 2) in the unit box and its size (N, 2), with longer side 1."""
+    """Return sample points (N, S, 2) in the unit box, and box sizes (N, 2) with longer side 1."""
     n = len(form)
     jitter = draws.normal(n, known.control.shape[1], 2) * draws.uniform(0.01, 0.03, n, 1, 1)
     control = known.control[form] + jitter
@@ -158,10 +158,10 @@ def _warp(draws: Draws, known: Forms, form: npt.NDArray[np.int64]) -> tuple[Doub
 def _frame(
     draws: Draws, points: Doubles, size: Doubles, margin: Floats
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Return positions (N, S, 2), box (N, 2) and the ink's longer side (N,), all in pixels.
+    """Return positions (N, S, 2), box (N, 2) and longer side of the ink (N,), all in pixels.
 
-    The box is the ink with a margin on each side, like a character cut from a rubbing by hand. Its
-    longer side is SIZE pixels, its shorter side an even number of pixels.
+    The box contains the ink with a margin on each side, like a hand-cropped character of a rubbing.
+    Its longer side is SIZE pixels, and its shorter side is an even number of pixels.
     """
     n = len(points)
     share = exp(0.4 + draws.normal(n, 1, 1) * 0.5 + draws.normal(n, 2, 2) * 0.5)
@@ -176,7 +176,7 @@ def _frame(
 
 
 def _pressure(draws: Draws, stroke: npt.NDArray[np.int64]) -> Doubles:
-    """Return the pressure of each sample point (N, S): uneven, 0 where a stroke is interrupted."""
+    """Return the pressure at each sample point (N, S): uneven, and 0 where a stroke is broken."""
     n = len(stroke)
     along = np.arange(SAMPLES)
     _, wave = cos_sin(along * draws.uniform(0.03, 0.15, n, 1) + draws.uniform(0, 6.28, n, 1))
@@ -192,7 +192,7 @@ def _pressure(draws: Draws, stroke: npt.NDArray[np.int64]) -> Doubles:
 
 
 def _strays(draws: Draws, sigma: Doubles) -> Doubles:
-    """Return intensities (N, SIZE, SIZE) of a few short strokes foreign to the character."""
+    """Return intensities (N, SIZE, SIZE) of a few short strokes not part of the character."""
     n = len(sigma)
     start = draws.uniform(-2, SIZE + 2, n, _STRAYS, 1, 2)
     cosine, sine = cos_sin(draws.uniform(0, 6.28, n, _STRAYS, 1))
@@ -202,23 +202,23 @@ def _strays(draws: Draws, sigma: Doubles) -> Doubles:
     force = np.repeat(draws.happens(0.13, n, _STRAYS), _STRAY_SAMPLES, axis=1)
     places = (start + direction * t).reshape(n, -1, 2)
     depth = np.zeros((n, SIZE, SIZE))
-    chosen = np.flatnonzero(force.any(1))  # a quarter of the images
+    chosen = np.flatnonzero(force.any(1))  # about a quarter of the images
     depth[chosen] = _centre_lines(places[chosen], sigma[chosen], force[chosen])
     return depth
 
 
 def _centre_lines(places: Doubles, sigma: Doubles, force: npt.NDArray[np.floating]) -> Doubles:
-    """Return intensities (N, SIZE, SIZE): exp(-d^2 / 2 sigma^2) at distance d from a center line.
+    """Return intensities (N, SIZE, SIZE), exp(-d^2 / 2 sigma^2) at distance d from a center line.
 
     This approximates the square root of the line integral of the squared Gaussian by a sum over
-    sample points. A 2-D Gaussian is a product of x and y parts, so the sum is one matrix product
-    per image. Squares add up where strokes meet, which rounds the corner between them, while close
-    strokes stay separate.
+    sample points. A 2-D Gaussian is a product of x and y factors, so the sum is one matrix product
+    per image. Squares add up where strokes meet, which rounds the corner between them, but nearby
+    strokes remain separate.
     """
     leap = np.diff(places, axis=1)
     step = np.sqrt(leap[:, :, 0] * leap[:, :, 0] + leap[:, :, 1] * leap[:, :, 1])
     step = np.concatenate([step, step[:, -1:]], axis=1)
-    # jumps from one stroke to the next are outliers among the steps and belong to neither stroke
+    # jumps between strokes are outliers among the steps and belong to no stroke
     step = np.minimum(step, 1.6 * np.median(step, axis=1, keepdims=True))
     amount = force * force * step / (sigma * _SQRT_PI)
     squares = np.empty((len(places), SIZE, SIZE))

@@ -1,7 +1,7 @@
-"""Arithmetic and random numbers with bit-identical results on every CPU, system and NumPy version.
+"""Arithmetic and random numbers, bit-identical on every CPU, operating system and NumPy version.
 
-NumPy's ``exp``, ``sin`` and ``@`` round differently from one CPU to the next, because their kernels
-are CPU-specific. This module uses only operations with a fixed result:
+NumPy's ``exp``, ``sin`` and ``@`` use CPU-specific kernels, which round differently from one CPU to
+the next. This module uses only operations with reproducible results:
 
 - ``+ - * /``, ``sqrt``, rounding and comparisons of arrays, which IEEE 754 defines to the last bit;
 - sums of integers in float64 below 2^53, or in float32 below 2^24, which are exact in any order, so
@@ -25,20 +25,20 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 NORMAL_STEP = 2.0**-9
-"""Grid of the normal quantiles: fine compared with their spread, coarse compared with rounding."""
+"""Resolution of the normal quantiles: fine relative to their spread, but coarser than rounding."""
 EXP_STEP = 2.0**-14
-"""Grid of the tabulated values of exp(-x), which lie between 0 and 1."""
+"""Resolution of the tabulated values of exp(-x), which lie between 0 and 1."""
 EXP_PER_UNIT = 1024
-"""Table entries per unit of the exponent of :func:`exp_steps`."""
+"""Number of table entries per unit of the exponent in :func:`exp_steps`."""
 
-_LEVELS = 1 << 16  # equally likely values of a normal number
+_LEVELS = 1 << 16  # number of equally likely values of a normal variable
 _EXP_LAST = 11  # exp(-11) is below half of EXP_STEP
 _LN2 = 0.6931471805599453
 _HALF_PI = 1.5707963267948966
 
 
 class Draws:
-    """A random stream keyed by ``seed`` and ``purpose``; streams of two purposes are independent.
+    """A random stream keyed by ``seed`` and ``purpose``, independent for different purposes.
 
     ``shape`` arguments are the shape of the returned array.
     """
@@ -47,7 +47,7 @@ class Draws:
         self._bits = np.random.PCG64(np.random.SeedSequence([seed, *purpose.encode()]))
 
     def uniform(self, low: float, high: float, *shape: int) -> Floats:
-        """Draw uniform numbers with 2^24 levels.
+        """Draw uniform random numbers with 2^24 levels.
 
         Args:
             low: Lower bound.
@@ -60,7 +60,7 @@ class Draws:
         return self._unit(*shape) * np.float32(high - low) + np.float32(low)
 
     def normal(self, *shape: int) -> Floats:
-        """Draw standard normal numbers: multiples of :data:`NORMAL_STEP`, at most 4.33.
+        """Draw standard normal numbers, as multiples of :data:`NORMAL_STEP` of magnitude <= 4.33.
 
         Args:
             shape: Shape of the result.
@@ -99,7 +99,7 @@ class Draws:
         return ((words >> 8).astype(np.float32) * np.float32(2.0**-24)).reshape(shape)
 
     def _words(self, count: int, per_word: int) -> npt.NDArray[np.uint64]:
-        """Return enough 64-bit words for ``count`` values, ``per_word`` of them in each."""
+        """Return enough random 64-bit words for ``count`` values, ``per_word`` of them in each."""
         return self._bits.random_raw(-(-count // per_word)).astype("<u8", copy=False)
 
 
@@ -123,10 +123,10 @@ def _exp_table() -> Doubles:
 
 
 def exp_steps(place: npt.NDArray[np.floating]) -> Doubles:
-    """Look up exp(-place / EXP_PER_UNIT) in a table.
+    """Compute exp(-place / EXP_PER_UNIT) by table lookup.
 
-    The error is at most 0.0006, which is enough for ink and filter kernels; it is faster than
-    :func:`exp`.
+    This is faster than :func:`exp`; the error is at most 0.0006, which is small enough for ink and
+    filter kernels.
 
     Args:
         place: Arguments, at least 0, of any shape.
@@ -142,7 +142,7 @@ def exp_steps(place: npt.NDArray[np.floating]) -> Doubles:
 def exp(x: npt.NDArray[np.floating]) -> Doubles:
     """Compute e^x to about 15 digits.
 
-    The argument is reduced by multiples of ln 2; the Taylor series is evaluated by Horner's rule.
+    The argument is reduced by multiples of ln 2, and the Taylor series evaluated by Horner's rule.
 
     Args:
         x: Arguments between -700 and 700, of any shape.
@@ -154,14 +154,14 @@ def exp(x: npt.NDArray[np.floating]) -> Doubles:
     power = np.rint(x * (1 / _LN2))
     rest = x - power * _LN2
     total = np.ones_like(rest)
-    for n in range(13, 0, -1):  # Taylor's series by Horner's rule, |rest| <= ln(2) / 2
+    for n in range(13, 0, -1):  # Taylor series by Horner's rule, |rest| <= ln(2) / 2
         total = total * (rest * (1 / n)) + 1
     result: Doubles = np.ldexp(total, power.astype(np.int32))
     return result
 
 
 def cos_sin(angle: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
-    """Compute cosine and sine to about 14 digits, for angles within a few turns of 0.
+    """Compute cosine and sine to about 14 digits, for angles of at most a few turns.
 
     Args:
         angle: Angles in radians, of any shape.
@@ -174,7 +174,7 @@ def cos_sin(angle: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
     rest = angle - quarter * _HALF_PI
     square = rest * rest
     cosine, sine = np.ones_like(rest), np.ones_like(rest)
-    for n in range(8, 0, -1):  # Taylor's series by Horner's rule, |rest| <= pi / 4
+    for n in range(8, 0, -1):  # Taylor series by Horner's rule, |rest| <= pi / 4
         cosine = 1 - cosine * (square * (1 / ((2 * n - 1) * (2 * n))))
         sine = 1 - sine * (square * (1 / (2 * n * (2 * n + 1))))
     sine = sine * rest

@@ -1,4 +1,4 @@
-"""Generated characters as a folder of IDX files, for track ``idx`` and other programs."""
+"""Write synthetic characters to a folder of IDX files, for track ``idx`` and other software."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from oraclezoo.errors import DataError
 from oraclezoo.storage import alone, write_atomically
 
 RECORD = "glyphs.json"
-"""File next to the images that records how they were generated."""
+"""File in the folder that records how the images were generated."""
 
 _ROLES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Record of a generated folder, the content of ``glyphs.json``.
+    """Record of how a folder was generated, the content of ``glyphs.json``.
 
     Attributes:
         generator: Version of the generator.
         seed: Random seed.
-        characters_sha256: SHA-256 of the characters.
-        per_class: Number of images of each class, by split.
+        characters_sha256: SHA-256 of the stroke definitions.
+        per_class: Number of images per class, by split.
         classes: Class names, in label order.
         files: SHA-256 of each file, keyed by name.
     """
@@ -62,20 +62,20 @@ def write_folder(
     flip_keeps_label: bool,
     progress: Callable[[str, int], None] = lambda split, images: None,
 ) -> Generation:
-    """Generate images of characters into a new folder.
+    """Generate images of characters and write them to a new folder.
 
     The folder is created atomically.
 
     Args:
-        out: The folder; it must not exist or must be empty.
+        out: The folder, which must be empty or must not exist.
         characters: The classes, in label order.
-        per_class: Number of images of each class by split: train, validation and test.
-        seed: Random seed; each split has a separate generator derived from it.
-        flip_keeps_label: Whether a mirrored character keeps its class.
-        progress: Called before a split is generated, with its name and number of images.
+        per_class: Number of images per class, by split: train, validation and test.
+        seed: Random seed, from which a separate seed is derived for each split.
+        flip_keeps_label: Whether a mirrored character has the same class.
+        progress: Called with name and number of images of a split before it is generated.
 
     Returns:
-        The record, as saved in ``glyphs.json``.
+        The record that was written to ``glyphs.json``.
 
     Raises:
         DataError: If ``out`` is not empty or cannot be written.
@@ -86,7 +86,7 @@ def write_folder(
             if out.exists() and (not out.is_dir() or any(out.iterdir())):
                 raise DataError(f"{out} is not empty; choose a new folder")
             staged = out.with_name(f".{out.name}.making")
-            shutil.rmtree(staged, ignore_errors=True)  # from a process that was killed
+            shutil.rmtree(staged, ignore_errors=True)  # left by a killed process
             staged.mkdir()
             try:
                 files = _write_splits(staged, characters, per_class, seed, progress)

@@ -1,8 +1,8 @@
-"""Written characters as arrays, for drawing in batches.
+"""Arrays of written characters, for drawing in batches.
 
-Every sample point of a stroke is a fixed linear combination of a few control points (linear
-interpolation, or a Catmull-Rom spline for curves), so few sums are needed for a batch of jittered
-characters.
+Every sample point of a stroke is a fixed linear combination of a few control points (by linear
+interpolation, or on a Catmull-Rom spline for curves), so a batch of jittered characters requires
+only a few sums.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ TRACED_SHARE = 0.9
 """Fraction of a character's images that are drawn from traced variants."""
 
 SAMPLES = 224
-"""Number of sample points of a variant, distributed over its strokes in proportion to length."""
+"""Number of sample points per variant, divided among its strokes in proportion to length."""
 NEIGHBORS = 4
-"""Number of control points of a sample point, as in a Catmull-Rom segment."""
+"""Number of control points that a sample point depends on, as in a Catmull-Rom segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """F written variants of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBORS`.
+    """Arrays of F written variants of K classes; S is :data:`SAMPLES`, M is :data:`NEIGHBORS`.
 
     Sample point s of variant f is the sum over k of ``weight[f, s, k] * control[f, neighbor[f, s,
     k]]``.
 
     Attributes:
-        classes: K.
+        classes: Number of classes K.
         label: Label of each variant, int64 ``(F,)``, ascending.
         share: Probability of each variant within its label, ``(F,)``.
         aspect: Width over height, ``(F,)``.
@@ -69,7 +69,7 @@ class Forms:
 
 @cache
 def oracle() -> tuple[Character, ...]:
-    """Return Oracle-MNIST's ten characters: hand-drawn variants, then traced ones, with weights."""
+    """Return Oracle-MNIST's ten characters: hand-drawn and traced variants, with weights."""
     return tuple(
         replace(
             form,
@@ -123,7 +123,7 @@ def arranged(characters: tuple[Character, ...]) -> Forms:
 
 @dataclass(frozen=True, slots=True)
 class _Arrays:
-    """Arrays of one written variant, named and shaped as in :class:`Forms` without F."""
+    """Arrays of a single written variant, named and shaped as in :class:`Forms`, but without F."""
 
     control: Doubles
     neighbor: npt.NDArray[np.int64]
@@ -133,7 +133,7 @@ class _Arrays:
 
 def _form(form: Form) -> _Arrays:
     places = sorted({place for stroke in form.strokes for place in stroke.points})
-    # per stroke, the weights of points dense enough to measure its length
+    # per stroke, weights of densely spaced points, to measure its length
     fine = [_weights(each) for each in form.strokes]
     stretch = np.array([form.aspect, 1.0])
     walks = []  # per stroke, the arc length up to each dense point
@@ -162,7 +162,7 @@ def _form(form: Form) -> _Arrays:
 
 
 def _weighted_sum(rows: Doubles, points: Doubles) -> Doubles:
-    """Return ``rows @ points``, summed column by column, since the rounding of BLAS varies."""
+    """Return ``rows @ points``, summed column by column because BLAS rounding varies."""
     total = np.zeros((len(rows), 2))
     for column, point in zip(rows.T, points, strict=True):
         total += column[:, None] * point
@@ -170,7 +170,7 @@ def _weighted_sum(rows: Doubles, points: Doubles) -> Doubles:
 
 
 def _weights(stroke: Stroke) -> Doubles:
-    """Return the weights (rows, points) of a stroke's dense points."""
+    """Return the weights (rows, points) of densely spaced points on a stroke."""
     closed = stroke.kind in ("ring", "loop")
     weights = _curve if stroke.kind in ("curve", "loop") else _line
     return weights(len(stroke.points), closed)
@@ -180,7 +180,7 @@ _FINE = 16  # dense points per pair of control points
 
 
 def _segments(count: int, closed: bool) -> tuple[npt.NDArray[np.int64], Doubles]:
-    """Return the segment of each dense point and its relative position in it (0 to 1)."""
+    """Return the segment of each dense point and its relative position (0 to 1) in the segment."""
     last = count if closed else count - 1
     at = np.arange(last * _FINE + 1) / _FINE
     segment = np.minimum(at.astype(np.int64), last - 1)

@@ -1,4 +1,4 @@
-"""Records of written characters: strokes, written variants and classes."""
+"""Data structures for written characters: strokes, written variants and classes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Form:
     """A written variant of a character.
 
     Attributes:
-        strokes: Its strokes, in the unit box.
+        strokes: Strokes in the unit box.
         aspect: Width over height of the strokes' bounding box.
         weight: Frequency relative to the class's other variants.
     """

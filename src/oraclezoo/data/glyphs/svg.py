@@ -1,6 +1,6 @@
-"""Strokes from SVG files: the center lines of shapes, regardless of width and color.
+"""Read strokes from SVG files: the center lines of shapes, regardless of width and color.
 
-svgelements parses the file: paths and basic shapes, groups, transforms, ``use``.
+The svgelements library parses paths and basic shapes, groups, transforms and ``use``.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ MAX_BYTES = 1 << 20
 """Maximum size of an SVG file in bytes."""
 
 MAX_ELEMENTS = 10_000
-"""Limit of the number of elements, counted again wherever ``use`` repeats them."""
+"""Maximum number of elements; a target of ``use`` counts once for every use."""
 
 MAX_COORDINATE = 1e6
-"""Limit of coordinates in pixels."""
+"""Maximum magnitude of coordinates in pixels."""
 
 _INNER = (1 / 3, 2 / 3)
-"""Curve parameters at which points are added, so that the spline stays close to the curve."""
+"""Curve parameters of additional points, which keep the spline close to the curve."""
 _CORNER = math.cos(math.radians(50))
-"""Cosine of the largest turn between the chords of two curves that join smoothly."""
+"""Cosine of the maximum angle between the chords of two curves that join smoothly."""
 
 
 def read_svg(path: Path) -> tuple[Stroke, ...]:
     """Read the strokes of an SVG file.
 
     Args:
-        path: The file, of at most :data:`MAX_BYTES`.
+        path: The file, whose size is at most :data:`MAX_BYTES`.
 
     Returns:
         The strokes, in pixels of the viewport, y downward.
 
     Raises:
-        DataError: If the file cannot be read, is too large or has no shapes.
+        DataError: If the file cannot be read, is too large or contains no shapes.
     """
     try:
         content = read_file(path, MAX_BYTES)
@@ -72,9 +72,9 @@ def read_svg(path: Path) -> tuple[Stroke, ...]:
 
 
 def _expanded(root: ElementTree.Element) -> int:
-    """Return the number of elements after each ``use`` is replaced by its target.
+    """Return the number of elements after replacing each ``use`` by its target.
 
-    An element that refers to itself counts as more than the limit.
+    For an element that refers to itself, the number exceeds the limit.
     """
     named = {each.get("id"): each for each in root.iter() if each.get("id")}
     counts: dict[ElementTree.Element, int] = {}
@@ -95,7 +95,7 @@ def _expanded(root: ElementTree.Element) -> int:
 
 
 Segment = tuple[bool, list[Point]]
-"""Whether a segment is curved, and its points, including both ends."""
+"""Whether a segment is curved, and its points, including both endpoints."""
 
 
 def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
@@ -122,16 +122,16 @@ def _walks(path: Any) -> Iterator[tuple[list[Segment], bool]]:
 
 
 def _rounded(point: Any) -> Point:
-    """Return a point rounded to 4 digits, so that coincident ends are equal."""
+    """Return a point rounded to 4 digits, so that coincident endpoints are equal."""
     if not max(abs(point.x), abs(point.y)) <= MAX_COORDINATE:
         raise ValueError(f"a coordinate is beyond {MAX_COORDINATE:,.0f}")
     return round(float(point.x), 4), round(float(point.y), 4)
 
 
 def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
-    """Yield the strokes of a subpath: straight runs, and smooth runs that end at corners.
+    """Yield the strokes of a subpath: straight sections, and smooth sections that end at corners.
 
-    Strokes that meet have a common point, and so stay joined.
+    Strokes that meet share a point, so they stay connected when the character is warped.
     """
     runs = [segments[:1]]
     for before, after in itertools.pairwise(segments):
@@ -149,7 +149,7 @@ def _split(segments: list[Segment], closed: bool) -> Iterator[Stroke]:
 
 
 def _turns(before: list[Point], after: list[Point]) -> bool:
-    """Return whether two curves meet in a corner, by the chords on both sides."""
+    """Return whether two curves meet at a corner, according to the chords on both sides."""
     (ax, ay), (bx, by), (cx, cy) = before[-2], before[-1], after[1]
     ux, uy, vx, vy = bx - ax, by - ay, cx - bx, cy - by
     size = math.hypot(ux, uy) * math.hypot(vx, vy)

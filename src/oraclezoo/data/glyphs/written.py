@@ -1,7 +1,7 @@
-"""Stroke files: written characters as TOML or SVG, parsed to records.
+"""Read written characters from stroke files (TOML) or SVG files.
 
-A TOML file has one ``[[class]]`` for each character and one ``[[class.form]]`` for each written
-variant; docs/glyphs.md describes the format. A folder has a subfolder of SVG files for each class.
+A TOML file has one ``[[class]]`` per character and one ``[[class.form]]`` per written variant;
+docs/glyphs.md describes the format. A folder has one subfolder of SVG files per class.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from oraclezoo.documents import read_toml
 from oraclezoo.errors import DataError, nearest
 
 MAX_POINTS = 200
-"""Maximum number of distinct points of a variant: each costs memory in every image drawn."""
+"""Maximum number of distinct points of a variant; each costs memory for every image drawn."""
 MAX_CLASSES = 256
-"""Limit of IDX files, whose labels are single bytes."""
+"""Maximum number of classes in IDX files, whose labels are single bytes."""
 
 
 _CLASS_KEYS = ("name", "glyph", "thickness", "margin", "mirrored", "form")
@@ -31,16 +31,16 @@ _RANGES = {"thickness": (0.3, 12.0), "margin": (0.0, 1.0), "mirrored": (0.0, 1.0
 
 
 def read(path: Path) -> tuple[Character, ...]:
-    """Read the characters of a stroke file or of a folder of SVG files.
+    """Read characters from a stroke file or from a folder of SVG files.
 
     Args:
-        path: A TOML file, or a folder with a subfolder of SVG files for each class.
+        path: A TOML file, or a folder with one subfolder of SVG files per class.
 
     Returns:
         The characters, in label order.
 
     Raises:
-        DataError: If it cannot be read or is invalid; the message gives the location.
+        DataError: If the path cannot be read or is invalid; the message gives the location.
     """
     characters = _read_folder(path) if path.is_dir() else _read_toml(path)
     if not 2 <= len(characters) <= MAX_CLASSES:
@@ -53,7 +53,7 @@ def read(path: Path) -> tuple[Character, ...]:
 
 
 def digest(characters: tuple[Character, ...]) -> str:
-    """Compute a digest over all fields of characters.
+    """Compute a digest of all fields of the characters.
 
     Args:
         characters: The characters.
@@ -132,19 +132,19 @@ def _form(entry: Mapping[str, Any], where: str, folder: Path) -> Form:
 def form(
     strokes: tuple[Stroke, ...], where: str, *, weight: float = 1.0, aspect: float | None = None
 ) -> Form:
-    """Build a written variant from strokes, scaled to the unit box.
+    """Build a written variant from strokes, which are scaled to the unit box.
 
     Args:
-        strokes: Strokes in any coordinates, y downward.
+        strokes: Strokes in any coordinate system with y downward.
         where: Location for error messages.
         weight: Frequency relative to the class's other variants.
-        aspect: Width over height; that of the strokes by default.
+        aspect: Width over height; by default, that of the strokes.
 
     Returns:
         The variant.
 
     Raises:
-        DataError: If all points coincide, or there are more than :data:`MAX_POINTS`.
+        DataError: If all points coincide, or there are more than :data:`MAX_POINTS` points.
     """
     places = {point for stroke in strokes for point in stroke.points}
     if len(places) > MAX_POINTS:

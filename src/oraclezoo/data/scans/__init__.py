@@ -1,1 +1,1 @@
-"""Conversion of scans, in class folders or an archive, to a folder of IDX files."""
+"""Convert scans, in class folders or in an archive, to a folder of IDX files."""

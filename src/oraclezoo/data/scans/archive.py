@@ -1,7 +1,7 @@
-"""Zip and tar archives of scans, read as streams.
+"""Read scans from zip and tar archives as streams.
 
-Nothing is unpacked to disk, so member names cannot cause writes outside a folder. A tar archive is
-read sequentially twice: once to list it and once for its images.
+No file is unpacked to disk, so member names cannot cause writes outside a folder. A tar archive is
+read sequentially twice: once for its listing and once for its images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_MEMBERS = 2_000_000
 
 _MIN_LIMIT = 16 << 30
 _MAX_RATIO = 100
-"""An archive may unpack to at most 16 GiB or this multiple of its size, whichever is larger."""
+"""Maximum unpacked size of an archive: 16 GiB or this multiple of its size, if that is larger."""
 
 _STREAMS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _OUTSIDE = "path outside the archive"
@@ -44,7 +44,7 @@ _LINK = "link or device, not a regular file"
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether a file starts with a zip signature.
+    """Return whether a file starts with the signature of zip archives.
 
     Args:
         path: The file.
@@ -70,7 +70,7 @@ class Zip:
         self._path = path
 
     def listing(self) -> Listing:
-        """Read the central directory."""
+        """Read the central directory of the archive."""
         members = _Members()
         with _explained(self._path), zipfile.ZipFile(self._path) as archive:
             limit = _limit(self._path)
@@ -107,7 +107,7 @@ class Zip:
 
 
 class Tar:
-    """A tar archive, uncompressed or with gzip, bzip2 or xz; implements
+    """A tar archive, uncompressed or compressed with gzip, bzip2 or xz; implements
     :class:`~oraclezoo.data.scans.sources.Source`.
     """
 
@@ -117,7 +117,7 @@ class Tar:
         self._path = path
 
     def listing(self) -> Listing:
-        """List all members by reading the complete archive."""
+        """List all members by reading the entire archive."""
         members, status = _Members(), self._path.stat()
         with _explained(self._path), self._open() as (archive, stream):
             for position, member in enumerate(_read_members(archive, stream)):
@@ -162,21 +162,21 @@ class Tar:
 
 
 class _Stream:
-    """An unpacked tar stream that limits the size of each read and the total size."""
+    """An unpacked tar stream with limits on the size of each read and on the total size."""
 
     def __init__(self, file: IO[bytes], limit: int, path: Path) -> None:
         self._file, self._limit, self._path = file, limit, path
         self.last = b""
 
     def read(self, count: int) -> bytes:
-        """Read up to ``count`` bytes; refuse headers that declare gigabytes."""
+        """Read up to ``count`` bytes; reject headers that declare gigabytes."""
         if not 0 <= count <= MAX_FILE_BYTES + tarfile.RECORDSIZE:
             raise DataError(f"{self._path}: invalid archive: a header of {count:,} bytes")
         self.last = self._file.read(count)
         return self.last
 
     def seek(self, position: int) -> int:
-        """Move forward to ``position``, unpacking the bytes before it."""
+        """Move forward to ``position`` by unpacking the bytes before it."""
         if position > self._limit:
             raise DataError(_bomb(self._path, self._limit))
         return self._file.seek(position)
@@ -186,14 +186,14 @@ class _Stream:
         return self._file.tell()
 
     def drain(self) -> None:
-        """Read to the end, where compressed streams have their checksum."""
+        """Read to the end, where compressed streams have a checksum."""
         while self._file.read(1 << 20):
             if self._file.tell() > self._limit:
                 raise DataError(_bomb(self._path, self._limit))
 
 
 class _Members:
-    """Collects the members of an archive; the last of several members with the same name wins."""
+    """Collection of an archive's members; among members of the same name, the last one counts."""
 
     def __init__(self) -> None:
         self._files: dict[str, ScanFile] = {}
@@ -201,7 +201,7 @@ class _Members:
         self._ignored: dict[str, Unused] = {}
 
     def add(self, path: str, size_bytes: int, key: str, position: int, reason: str) -> None:
-        """Add a member; ``why`` is the reason to reject it, "" if there is none."""
+        """Add a member; ``reason`` is the reason to reject it, or ""."""
         pure = PurePosixPath(path)
         if is_hidden(path) and ".." not in pure.parts:
             return
@@ -238,7 +238,7 @@ def _read_members(archive: tarfile.TarFile, stream: _Stream) -> Iterator[tarfile
             raise DataError(f"more than {MAX_MEMBERS:,} members")
         archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every member otherwise
         yield member
-    if stream.last.strip(b"\0"):  # tarfile treats a corrupt header as the end
+    if stream.last.strip(b"\0"):  # tarfile treats a corrupt header as the end of the archive
         raise DataError("corrupt or truncated archive (invalid member header)")
 
 
@@ -252,7 +252,7 @@ def _bomb(path: Path, limit: int) -> str:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Convert the errors of archive readers to DataError."""
+    """Convert errors of archive readers to DataError."""
     try:
         yield
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Conversion of scans to a folder for track ``idx``: list, preprocess, split, write."""
+"""Convert scans to a folder for track ``idx``: list, preprocess, split, write."""
 
 from __future__ import annotations
 
@@ -43,12 +43,13 @@ class Settings:
 
     Attributes:
         size: Height and width of the output images in pixels.
-        validation_percent: Fraction of validation images; None for 10%, or 0% if the source has a
-            validation folder.
-        test_percent: Fraction of test images; None for 10%, or 0% if the source has a test folder.
+        validation_percent: Percentage of validation images; None for 10%, or for 0% if the source
+            has a validation folder.
+        test_percent: Percentage of test images; None for 10%, or for 0% if the source has a test
+            folder.
         naming: Source of the class names.
-        flip_keeps_label: Whether a mirrored character keeps its class.
-        polarity: Whether strokes are bright or dark; "auto" detects it for each image.
+        flip_keeps_label: Whether a mirrored character has the same class.
+        polarity: Polarity of the strokes; "auto" detects it for each image.
     """
 
     size: int = 28
@@ -71,25 +72,25 @@ def convert(
 ) -> Report:
     """Convert scans to IDX files.
 
-    Images that an earlier, possibly interrupted conversion into ``out`` prepared are reused unless
-    ``fresh``. The files do not depend on ``jobs``. The report lists unusable files.
+    Unless ``fresh`` is set, images that an earlier, possibly interrupted conversion to ``out`` has
+    preprocessed are reused. The output does not depend on ``jobs``. A report lists bad files.
 
     Args:
-        source: Folder or archive with a folder of images per class.
+        source: Folder or archive with one folder of images per class.
         out: Output folder.
         settings: Settings that determine the output.
         jobs: Number of worker processes.
-        fresh: Whether to discard prepared images of earlier runs.
+        fresh: Whether to discard preprocessed images of earlier runs.
         progress: Called after each batch of files.
-        stop: Polled between batches; True stops the conversion.
+        stop: Called between batches; the conversion stops if it returns True.
 
     Returns:
-        The report, as saved in ``out``.
+        The report, which is also written to ``out``.
 
     Raises:
-        UsageError: If the folders or percentages contradict each other.
-        DataError: If the source cannot be converted to a data set; nothing is written.
-        InterruptedRunError: If ``stop`` returned True; the images prepared so far are kept.
+        UsageError: If the folders or the percentages are contradictory.
+        DataError: If the source cannot be converted to a data set; no files are written.
+        InterruptedRunError: If ``stop`` returned True; images preprocessed so far are kept.
     """
     started = time.monotonic()
     opened = _open(source, out)
@@ -198,7 +199,7 @@ def _write(
     about: bytes,
     started: float,
 ) -> Report:
-    """Write the files to a staging folder, swap them in, and return the completed report."""
+    """Write the files to a staging folder, move them to ``out``, and return the final report."""
     staged = work / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir()

@@ -1,4 +1,4 @@
-"""Folder layout of a source, and the class and split of each scan."""
+"""Determine the class and the split of each scan from the folders of a source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Naming = Literal["folders", "oracle-mnist"]
 """Source of the class names."""
 
 MAX_CLASSES = 256
-"""Limit of IDX files, whose labels are single bytes."""
+"""Maximum number of classes in IDX files, whose labels are single bytes."""
 
 _WORDS: dict[str, SplitName] = {
     "train": "train",
@@ -37,8 +37,8 @@ class Scan:
 
     Attributes:
         file: The file.
-        path: Its path below the folder in which the layout begins.
-        split: Split of its folder; None if the hash of the image determines it.
+        path: Its path relative to the folder in which the layout begins.
+        split: Split according to its folder; None if the hash of the image determines the split.
         folder: Name of its class folder.
     """
 
@@ -50,7 +50,7 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Scans of a source, in order, the files rejected, and the splits that have folders."""
+    """Scans of a source in order, rejected files, and the splits that have their own folders."""
 
     scans: tuple[Scan, ...]
     rejected: tuple[Unused, ...]
@@ -59,7 +59,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """Classes in label order: folder, name and character of each."""
+    """Classes in label order: folder, name and glyph of each class."""
 
     folders: tuple[str, ...]
     names: tuple[str, ...]
@@ -69,15 +69,15 @@ class ClassNames:
 def arrange(files: Sequence[ScanFile]) -> Layout:
     """Assign a split and a class folder to each file.
 
-    Enclosing folders that contain everything are skipped. If the remaining folders are named train
-    and test or validation and contain only folders, those are the classes. Otherwise each folder is
-    a class, with everything below it.
+    Outer folders that contain everything are skipped. If the remaining folders are named train and
+    test or validation, and contain only folders, then the inner folders are the classes. Otherwise
+    each folder is a class and contains all images below it.
 
     Args:
-        files: Files of a source.
+        files: The files of a source.
 
     Returns:
-        The scans by split, class folder and path, in natural order.
+        The scans in natural order by split, class folder and path.
     """
     prefix = _prefix([tuple(file.name.split("/")) for file in files])
     inner = {file: _below(tuple(file.name.split("/")), prefix) for file in files}
@@ -100,15 +100,15 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
 
     Args:
         layout: The scans.
-        naming: "folders" for folder names in natural order, or "oracle-mnist" for its names and
-            order.
+        naming: "folders" for folder names in natural order, or "oracle-mnist" for the names and the
+            order of Oracle-MNIST.
 
     Returns:
-        The classes. A folder named by a single non-ASCII character has it as its glyph.
+        The classes. A folder name that is a single non-ASCII character is also the glyph.
 
     Raises:
-        DataError: If there are fewer than two classes or more than :data:`MAX_CLASSES`, or if the
-            folders are not Oracle-MNIST's classes although ``naming`` says so.
+        DataError: If there are fewer than two classes or more than :data:`MAX_CLASSES`, or if
+            ``naming`` is "oracle-mnist" but the folders are not Oracle-MNIST's classes.
     """
     folders = tuple(sorted({scan.folder for scan in layout.scans}, key=natural))
     if naming == "oracle-mnist":
@@ -126,28 +126,28 @@ def name_classes(layout: Layout, naming: Naming) -> ClassNames:
 
 
 def looks_like_oracle_mnist(folders: Iterable[str]) -> bool:
-    """Return whether folders are named after Oracle-MNIST's ten characters.
+    """Return whether the folders have the names of Oracle-MNIST's ten characters.
 
-    Digits as names do not count, since they are ambiguous.
+    Names that are digits do not count, since they are ambiguous.
 
     Args:
         folders: Names of all class folders.
 
     Returns:
-        True if all ten names occur and no others.
+        True if the folders have exactly these ten names.
     """
     return set(folders) in (set(CLASSES), set(GLYPHS))
 
 
 class Shares(NamedTuple):
-    """Percentages of images that the hash assigns to validation and test."""
+    """Percentages of the images to assign to validation and test by hash."""
 
     validation: int
     test: int
 
 
 class StoredImage(NamedTuple):
-    """Location of a stored image, its digest, and the digest of its source file."""
+    """Location of a stored image, SHA-256 of the image, and SHA-256 of its source file."""
 
     path: Path
     offset: int
@@ -156,7 +156,7 @@ class StoredImage(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """An image of the data set: its scan, label and split, and where it is stored."""
+    """An image of the data set: its scan, label, split and storage location."""
 
     scan: Scan
     label: int
@@ -165,15 +165,16 @@ class Sample(NamedTuple):
 
 
 def split_of(image_sha256: str, shares: Shares) -> SplitName:
-    """Return the split of an image, which depends only on its SHA-256.
+    """Return the split of an image, which depends only on the image's SHA-256.
 
-    Identical images are always in the same split. Images keep their split when others are added, or
-    when the fraction of the other split changes. With 10% validation, the validation images are
-    those of track ``oracle-mnist``: the digest, as a big-endian integer, is divisible by ten.
+    Identical images are always in the same split. An image keeps its split when other images are
+    added, and when the percentage of another split changes. With 10% validation, the validation
+    images are those of track ``oracle-mnist``: their digest, as a big-endian integer, is divisible
+    by ten.
 
     Args:
         image_sha256: SHA-256 (hex) of the image's bytes, row by row.
-        shares: Percentages of validation and test.
+        shares: Percentages of validation and test images.
 
     Returns:
         "train", "validation" or "test".
@@ -188,18 +189,18 @@ def split_of(image_sha256: str, shares: Shares) -> SplitName:
 def assign_splits(
     layout: Layout, classes: ClassNames, shares: Shares, stored: Mapping[str, StoredImage]
 ) -> list[Sample]:
-    """Assign a label and a split to every prepared image.
+    """Assign a label and a split to every preprocessed image.
 
-    Scans in test and validation folders stay there; the others are split by :func:`split_of`.
+    Scans in validation and test folders keep this split; :func:`split_of` splits the others.
 
     Args:
         layout: The scans.
         classes: Classes in label order.
-        shares: Percentages of validation and test.
-        stored: The stored images, by the key of their file.
+        shares: Percentages of validation and test images.
+        stored: The stored images, keyed by the key of their source file.
 
     Returns:
-        The images by label, then in natural order of their paths.
+        The images by label, and in natural order of their paths within a label.
 
     Raises:
         DataError: If a class has no training image, or a requested split has no image.
@@ -248,7 +249,7 @@ def _as_oracle_mnist(folders: tuple[str, ...]) -> ClassNames:
 
 
 def _prefix(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the nested folders that contain everything and have folders in them."""
+    """Return the nested outer folders that contain all classes and have subfolders."""
     prefix: tuple[str, ...] = ()
     while True:
         inner = [below for path in paths if len(below := _below(path, prefix)) > 1]
@@ -264,12 +265,12 @@ def _below(path: tuple[str, ...], prefix: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _split_folders(paths: Iterable[tuple[str, ...]]) -> dict[str, SplitName]:
-    """Return the folders named after a split of the data set; empty if there are none."""
+    """Return the folders that are named after splits; empty if there are none."""
     splits: dict[str, SplitName] = {}
     for path in paths:
         split = _WORDS.get(path[0].lower()) if len(path) > 1 else None
         if split is not None:
-            if len(path) == 2:  # an image directly in it: it is a class of that name
+            if len(path) == 2:  # it directly contains an image, so it is a class
                 return {}
             splits[path[0]] = split
     return splits if "train" in splits.values() and len(set(splits.values())) > 1 else {}

@@ -1,4 +1,4 @@
-"""Prepared images of all scans: preprocessing in batches, and a store of images between runs."""
+"""Preprocess scans in batches, and store the images between runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_BATCH_BYTES = 8 << 20
 
 
 class Prepared(NamedTuple):
-    """Result of preparing a file.
+    """Result of preprocessing a file.
 
     Attributes:
         key: Key of the file.
@@ -44,7 +44,7 @@ class Prepared(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """Preprocessing parameters: output height and width in pixels, and polarity of the scans."""
+    """Preprocessing parameters: height and width of images in pixels, and polarity of the scans."""
 
     size: int
     polarity: Polarity = "auto"
@@ -70,7 +70,7 @@ def _prepare(rules: Preparation, key: str, content: Content) -> Prepared:
     try:
         data = read_bytes(content) if isinstance(content, Path) else content
         digest = hashlib.sha256(data).hexdigest()
-        # no smoothing: the data set keeps the details of its scans
+        # no smoothing: keep the details of the scans
         image = prepare(data, rules.size, rules.polarity, smoothing=0.0).gray
     except DataError as error:
         return Prepared(key, digest, None, str(error))
@@ -80,13 +80,13 @@ def _prepare(rules: Preparation, key: str, content: Content) -> Prepared:
 
 
 class Store:
-    """Prepared images of ``size * size`` bytes, by the key of their source file.
+    """Store of preprocessed images of ``size * size`` bytes, keyed by source file.
 
-    The name of a file is the SHA-256 of its content: a line of JSON with keys and digests, then the
-    images. Only one process at a time may use a folder. Methods raise OSError.
+    Each file is named by the SHA-256 of its content: a line of JSON with keys and digests, then
+    the images. Only one process at a time may use a folder. Methods raise OSError.
 
     Args:
-        folder: The folder; incomplete and corrupted files in it are removed.
+        folder: The folder; incomplete and corrupt files in it are removed.
         size: Height and width of the images in pixels.
     """
 
@@ -100,13 +100,13 @@ class Store:
             if hashlib.sha256(content).hexdigest() == path.stem:
                 self._index(path, content)
             else:
-                path.unlink()  # truncated by a kill, or corrupted
+                path.unlink()  # truncated when a process was killed, or corrupt
 
     def get(self, key: str) -> StoredImage | None:
-        """Return the location of the image of a file, or None if it is not stored.
+        """Return the location of the image for a source file, or None if it is not stored.
 
         Args:
-            key: Key of the file.
+            key: Key of the source file.
 
         Returns:
             The location, or None.
@@ -114,7 +114,7 @@ class Store:
         return self._images.get(key)
 
     def add(self, prepared: Sequence[Prepared]) -> None:
-        """Store the accepted images of a batch.
+        """Store the images of a batch.
 
         Args:
             prepared: Results of the batch; rejected files are skipped.
@@ -140,7 +140,7 @@ class Store:
         """Return the bytes of a stored image.
 
         Args:
-            image: Its location.
+            image: Location of the image.
 
         Returns:
             ``size * size`` bytes.
@@ -155,7 +155,7 @@ class Store:
         return file.read(self._image_bytes)
 
     def discard_all_but(self, keys: Collection[str]) -> None:
-        """Remove the files that hold no image of ``keys``.
+        """Remove all store files without images of ``keys``.
 
         Args:
             keys: Keys of source files.
@@ -178,7 +178,7 @@ class Store:
 
 
 class Step(NamedTuple):
-    """Progress of a conversion: files done, files in total, files prepared per second."""
+    """Progress of a conversion: files done, total files, and files preprocessed per second."""
 
     done: int
     total: int
@@ -187,12 +187,12 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """Results by the key of the file.
+    """Results of preprocessing, keyed by source file.
 
     Attributes:
         stored: Stored images.
         rejected: Unusable files, with the reason.
-        prepared: Number of files prepared by this run.
+        prepared: Number of files preprocessed in this run.
     """
 
     stored: dict[str, StoredImage] = field(default_factory=dict)
@@ -200,7 +200,7 @@ class Outcome:
     prepared: int = 0
 
     def unused(self, scans: Iterable[Scan]) -> Iterator[Unused]:
-        """Yield the rejected scans and the reasons.
+        """Yield the rejected scans with the reasons.
 
         Args:
             scans: The scans to look up.
@@ -214,7 +214,7 @@ class Outcome:
                 yield Unused(scan.file.name, one.reason)
 
     def source_sha256(self, scans: Iterable[Scan]) -> str:
-        """Return the SHA-256 (hex) over path and SHA-256 of each file.
+        """Return the SHA-256 (hex) of the paths and SHA-256 digests of files.
 
         Args:
             scans: The scans, in order.
@@ -238,29 +238,29 @@ def prepare_scans(
     progress: Callable[[Step], None],
     stop: Callable[[], bool],
 ) -> Outcome:
-    """Prepare the scans that are not in the store, and add them to it.
+    """Preprocess the scans that are not in the store, and add them to it.
 
     Args:
         source: The folder or archive.
-        scans: Its scans.
-        store: Prepared images of this and earlier runs.
-        rules: Preprocessing rules.
+        scans: The scans of the source.
+        store: Store of preprocessed images from this run and earlier runs.
+        rules: Preprocessing parameters.
         jobs: Number of worker processes.
         progress: Called after each batch of files.
-        stop: Polled between batches; True stops.
+        stop: Called between batches; preprocessing stops if it returns True.
 
     Returns:
         The result for each file.
 
     Raises:
         DataError: If the source changed, or a worker process died.
-        InterruptedRunError: If ``stop`` returned True; prepared images are kept.
+        InterruptedRunError: If ``stop`` returned True; preprocessed images are kept.
     """
     stored = {scan.file.key: store.get(scan.file.key) for scan in scans}
     outcome = Outcome({key: image for key, image in stored.items() if image is not None})
     waiting = [scan.file for scan in scans if stored[scan.file.key] is None]
     started, reused = time.monotonic(), len(outcome.stored)
-    # several batches per worker, so that all of them finish at about the same time
+    # several batches per worker, so that workers finish at about the same time
     balanced = max(_MIN_BATCH, len(waiting) // (4 * jobs))
     batch = min(balanced, _MAX_BATCH, _MAX_BATCH_BYTES // rules.size**2)
     jobs = max(1, min(jobs, len(waiting) // batch))

@@ -1,4 +1,4 @@
-"""Report of a conversion, as saved in ``report.json``."""
+"""Report of a conversion, as written to ``report.json``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oraclezoo.imaging.polarity import Polarity
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Counts of a class: images of each split, and rejected files."""
+    """Counts of a class: images per split, and rejected files."""
 
     name: str
     glyph: str
@@ -24,7 +24,7 @@ class ClassCounts:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """Files that produce the same image, with class and split of each."""
+    """Files that give the same image, with the class and split of each."""
 
     files: tuple[str, ...]
     classes: tuple[str, ...]
@@ -32,21 +32,21 @@ class Duplicates:
 
     @property
     def conflicting(self) -> bool:
-        """Whether the files belong to more than one class."""
+        """Return whether the files belong to more than one class."""
         return len(set(self.classes)) > 1
 
     @property
     def across_splits(self) -> bool:
-        """Whether the files belong to more than one split."""
+        """Return whether the files belong to more than one split."""
         return len(set(self.splits)) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedSettings:
-    """Settings and versions that determine the output, as resolved for a source.
+    """Resolved settings and the versions that determine the output.
 
-    ``rules`` is the version of the preprocessing rules; the other fields are those of
-    :class:`oraclezoo.data.scans.convert.Settings`, with ``classes`` for ``naming``.
+    ``rules`` is the version of the preprocessing rules, and ``classes`` replaces ``naming``; the
+    other fields are those of :class:`oraclezoo.data.scans.convert.Settings`.
     """
 
     size: int
@@ -67,18 +67,18 @@ class Report:
     Attributes:
         source: Path of the source.
         source_kind: "folder", "zip archive" or "tar archive".
-        source_sha256: SHA-256 over path and SHA-256 of every image file that was read, in order;
-            equal for a folder and an archive of it.
+        source_sha256: SHA-256 of the paths and digests of all image files that were read, in order;
+            equal for a folder and an archive of the folder.
         split_folders: Splits that have folders in the source.
-        settings: Settings and versions that determine the output.
-        classes: Counts in label order.
+        settings: Resolved settings and versions.
+        classes: Counts of the classes, in label order.
         rejected: Unusable image files.
         ignored: Files that are not images.
-        duplicates: Groups of files that produce the same image.
+        duplicates: Groups of files that give the same image.
         files: SHA-256 of each output file, keyed by name.
-        prepared: Number of files prepared by this run.
+        prepared: Number of files preprocessed in this run.
         reused: Number of files reused from earlier runs.
-        seconds: Duration of the conversion, from listing to writing.
+        seconds: Duration of the conversion in seconds, from listing to writing.
         jobs: Number of worker processes.
     """
 
@@ -104,23 +104,23 @@ class Report:
             split: The split.
 
         Returns:
-            Number of images of all classes.
+            Number of images over all classes.
         """
         return sum(each.images[split] for each in self.classes)
 
     @property
     def usable(self) -> int:
-        """Number of images in all splits."""
+        """Return the number of images in all splits."""
         return sum(self.count(split) for split in SPLITS)
 
     @property
     def rejected_percent(self) -> float:
-        """Percentage of image files that were rejected."""
+        """Return the percentage of image files that were rejected."""
         return 100 * len(self.rejected) / max(1, self.usable + len(self.rejected))
 
     @property
     def images_per_s(self) -> float | None:
-        """Files prepared by this run per second; None if there were none."""
+        """Return the files preprocessed per second in this run; None if there were none."""
         return self.prepared / self.seconds if self.prepared else None
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def class_counts(
         samples: The images of the data set.
 
     Returns:
-        The counts, in label order.
+        The counts in label order.
     """
     images = Counter((one.label, one.split) for one in samples)
     files = Counter(scan.folder for scan in layout.scans)
@@ -194,7 +194,7 @@ def class_counts(
 
 
 def find_duplicates(classes: ClassNames, samples: Sequence[Sample]) -> tuple[Duplicates, ...]:
-    """Find groups of files that produce the same image.
+    """Find groups of files that give the same image.
 
     Args:
         classes: Classes in label order.

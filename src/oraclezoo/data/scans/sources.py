@@ -1,4 +1,4 @@
-"""Sources of scans: files that are listed first and read later, and folders as a source."""
+"""Sources of scans, whose files are listed first and read later; folders as a source."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_AN_IMAGE = "not an image file extension"
 
 
 class Unused(NamedTuple):
-    """A skipped file and the reason."""
+    """A skipped file, with the reason."""
 
     name: str
     reason: str
@@ -31,9 +31,9 @@ class ScanFile:
 
     Attributes:
         name: Printable path in the source.
-        key: Identifies path and state of the file; a cached result is valid as long as its key
+        key: Identifier of the file's path and state; a cached result is valid as long as the key
             matches.
-        where: Path of the file, or its position in an archive.
+        where: Path of the file, or the file's position in an archive.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ScanFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Files of a source: images, images rejected unread, and other files."""
+    """Files of a source: images, images rejected without reading, and other files."""
 
     files: tuple[ScanFile, ...]
     rejected: tuple[Unused, ...]
@@ -72,10 +72,10 @@ class Source(Protocol):
         ...
 
     def contents(self, files: Iterable[ScanFile]) -> Iterator[tuple[ScanFile, Content]]:
-        """Yield each of ``files`` with its content, in any order.
+        """Yield each file with its content, in any order.
 
         Args:
-            files: Files of :meth:`listing`.
+            files: Files from :meth:`listing`.
 
         Yields:
             Pairs of file and content.
@@ -100,7 +100,7 @@ def identity(*parts: object) -> str:
 
 
 def printable(name: str) -> str:
-    """Escape unprintable and unencodable characters of a file name.
+    """Escape unprintable and unencodable characters in a file name.
 
     Args:
         name: The name.
@@ -112,7 +112,7 @@ def printable(name: str) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a path is hidden or a system file such as ``__MACOSX``; never listed.
+    """Return whether a path is hidden or a system file such as ``__MACOSX``.
 
     Args:
         name: Path, with "/" between folders.
@@ -127,13 +127,13 @@ def is_hidden(name: str) -> bool:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file name has an extension of an image.
+    """Return whether a file name has the extension of an image format.
 
     Args:
         name: Path, with "/" between folders.
 
     Returns:
-        True for names of images.
+        True for image file names.
     """
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
@@ -145,7 +145,7 @@ def natural(name: str) -> tuple[tuple[tuple[int, str], ...], str]:
         name: The name.
 
     Returns:
-        The key.
+        The sort key.
     """
     pieces = re.split("([0-9]+)", name)
     numbers = (piece.lstrip("0") if i % 2 else piece for i, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""Output folder of a conversion: locking, protection of other data, atomic replacement.
+"""Write the output folder of a conversion: locking, protection of other data, atomic updates.
 
 Readers never see a mixture of two data sets.
 """
@@ -27,7 +27,7 @@ SCHEMA = "oraclezoo/convert/1"
 """Schema of ``report.json``."""
 
 WORK = ".convert"
-"""Folder within the output folder with the state of a conversion, for resuming; it can be deleted
+"""Folder in the output folder with the state of a conversion, for resuming; it can be deleted
 while no conversion is running.
 """
 
@@ -36,18 +36,18 @@ _IDX = {**FILES, **VALIDATION}
 
 IMAGES: dict[SplitName, str] = {split: f"{_IDX[f'{_ROLES[split]} images']}.gz" for split in SPLITS}
 LABELS: dict[SplitName, str] = {split: f"{_IDX[f'{_ROLES[split]} labels']}.gz" for split in SPLITS}
-"""File names by split."""
+"""File names per split."""
 
 REPORT = "report.json"
 PREVIOUS_REPORT = "report-before.json"
-"""Name of the previous report in the work folder while the files are swapped."""
+"""Name of the previous report in the work folder while files are being replaced."""
 
 _GZIP_LEVEL = 6
 
 
 @contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
-    """Create the work folder in ``out`` and lock it during the block.
+    """Create the work folder in ``out``, and lock it during the block.
 
     Args:
         out: The output folder.
@@ -57,7 +57,7 @@ def work_folder(out: Path) -> Iterator[Path]:
 
     Raises:
         DataError: If another process holds the lock, the file system does not support locks, or
-            ``out`` holds data that no conversion wrote.
+            ``out`` contains data that were not written by a conversion.
     """
     foreign = _foreign_file(out, (out / WORK).is_dir() or _previous(out) is not None)
     if foreign:
@@ -89,11 +89,11 @@ def keeps_about(out: Path, content: bytes, num_classes: int) -> bool:
 
     Args:
         out: The output folder.
-        content: The content that would be written.
+        content: The content to write.
         num_classes: Number of classes of the new data set.
 
     Returns:
-        False if the file is missing or has the content of a conversion.
+        False if the file does not exist or was written by a conversion.
 
     Raises:
         DataError: If the edited file has a different number of classes.
@@ -121,9 +121,9 @@ def write_split(
     Args:
         folder: Folder of the files.
         split: The split.
-        images: An image of ``size * size`` bytes for each label.
-        labels: Labels below 256.
-        size: Height and width in pixels.
+        images: One image of ``size * size`` bytes per label.
+        labels: Labels, which are less than 256.
+        size: Height and width of the images in pixels.
 
     Returns:
         SHA-256 (hex) of the two files, keyed by name.
@@ -153,10 +153,10 @@ def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
 
     Args:
         classes: Classes in label order.
-        flip_keeps_label: Whether a mirrored character keeps its class.
+        flip_keeps_label: Whether a mirrored character has the same class.
 
     Returns:
-        The document, TOML in UTF-8.
+        The TOML document, encoded in UTF-8.
     """
     document: dict[str, object] = {"classes": list(classes.names)}
     if any(classes.glyphs):
@@ -166,7 +166,7 @@ def about(classes: ClassNames, flip_keeps_label: bool) -> bytes:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file, "" if it does not exist.
+    """Return the SHA-256 (hex) of a file, or "" if the file does not exist.
 
     Args:
         path: The file.
@@ -187,16 +187,16 @@ def digest(path: Path) -> str:
 def swap(staged: Path, out: Path, backup: Path) -> None:
     """Move staged files into the output folder.
 
-    Existing files with equal content are kept; if all data files are equal, only the report is
-    replaced. Otherwise the file of test labels is removed first and written last, since the folder
-    cannot be opened without it, and the labels of a split are written after its images. If the
-    process is killed, the folder therefore holds the old data set, no data set or the new one,
-    never a mixture.
+    Existing files with the same content are kept; if all data files are the same, only the report
+    is replaced. Otherwise the file of test labels is removed first and written last, since the
+    folder cannot be opened without it, and the labels of each split are written after its images.
+    If the process is killed, the folder therefore contains the old data set, no data set or the new
+    one, but never a mixture.
 
     Args:
-        staged: Folder of the new files.
+        staged: Folder with the new files.
         out: The output folder.
-        backup: Path to which the old report is moved first.
+        backup: Path to move the old report to before any other change.
 
     Raises:
         OSError: If a file cannot be moved.
@@ -223,7 +223,7 @@ def write_synced(path: Path, content: bytes) -> str:
 
     Args:
         path: The file.
-        content: Its content.
+        content: The content of the file.
 
     Returns:
         SHA-256 (hex) of the content.
@@ -252,9 +252,9 @@ def _previous(out: Path) -> dict[str, Any] | None:
 
 
 def _foreign_file(out: Path, converted: bool) -> str:
-    """Return the name of a data file that a conversion would not have written, or "".
+    """Return the name of a data file that no conversion would have written, or "".
 
-    In a folder that a conversion has written (``converted``), only unpacked files are foreign.
+    In the output folder of a conversion (``converted``), only unpacked files are foreign.
     """
     packed = {*IMAGES.values(), *LABELS.values()}
     names = {name.removesuffix(".gz") for name in packed} | (set() if converted else packed)

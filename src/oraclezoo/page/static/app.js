@@ -1,4 +1,4 @@
-// The page: connects the drawing surface, the pictures, who answers, and the results.
+// The page: connects the drawing surface, the image files, the backend and the results.
 import { BrowserBackend, ServerBackend, TokenError } from "./backends.js";
 import { PictureError } from "./imaging/rgba.js";
 import { occlusion } from "./occlusion.js";
@@ -7,7 +7,7 @@ import { bestOf, Results, wordsFor } from "./results.js";
 import { Surface } from "./surface.js";
 
 const MOST_FILES = 100;
-const SERVER_PAUSE = 120; // milliseconds between readings of a drawing that grows
+const SERVER_PAUSE = 120; // milliseconds between server requests while a stroke grows
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const byId = (id) => document.getElementById(id);
 const jsonOf = async (url) => (await fetch(url)).json();
@@ -19,7 +19,7 @@ const backend = config.home === "server" ? new ServerBackend() : new BrowserBack
 let model = null;
 let shown = null; // the reading on the page
 
-/** Do some work; `data-state` of the body says whether any is going on, for tests. */
+/** Run some work; for tests, `data-state` of the body says whether any is in progress. */
 let working = 0;
 
 async function busy(work) {
@@ -33,7 +33,7 @@ async function busy(work) {
   }
 }
 
-// ---- reading what is on the surface: one reading at a time, and then the latest content
+// ---- classify the surface's content: one request at a time, then the latest content
 
 let isReading = false;
 let isStale = false;
@@ -70,7 +70,7 @@ async function readOnce() {
     showBox(picture, reading);
   } catch (error) {
     shown = null;
-    // a drawing of a single tone is one that was erased
+    // a drawing of a single tone was erased
     if (error instanceof PictureError && !picture) results.clear();
     else fail(error);
   }
@@ -98,7 +98,7 @@ function fail(error) {
   results.notify(words[0].toUpperCase() + words.slice(1) + (words.endsWith(".") ? "" : "."));
 }
 
-// ---- the surface and its tools
+// ---- drawing surface and tools
 
 function refresh() {
   const { isEmpty } = surface;
@@ -140,16 +140,16 @@ byId("download").addEventListener("click", async () => {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 });
 
-// ---- pictures: opened, pasted, dropped, or an example
+// ---- image files: opened, pasted, dropped, or an example
 
-/** Show a picture file on the surface, which reads it. */
+/** Show an image file on the surface, which classifies it. */
 async function showFile(file) {
   const picture = await decodeFor(file);
   if (picture.bitmap) surface.show(picture.bitmap, picture);
   return picture;
 }
 
-/** Decode a file; the server may be able to read one that the browser cannot. */
+/** Decode a file; the server may support formats that the browser does not. */
 async function decodeFor(file) {
   try {
     return await decode(file);
@@ -159,7 +159,7 @@ async function decodeFor(file) {
   }
 }
 
-/** Open pictures, or a visitor's own model. */
+/** Open image files, or a custom model. */
 async function openFiles(files) {
   const chosen = [...files];
   if (chosen.some((file) => /\.(onnx|json)$/.test(file.name))) return adopt(chosen);
@@ -172,7 +172,7 @@ async function openPictures(files) {
   if (!first?.bitmap) await listFiles(files.slice(0, MOST_FILES));
 }
 
-/** Read several files, each in a row of the list; a row shows its picture on the surface. */
+/** Classify several files, one per row of a list; selecting a row shows its image on the surface. */
 async function listFiles(files) {
   if (!files.length) return;
   byId("several").hidden = false;
@@ -249,7 +249,7 @@ for (const { meaning } of characters) {
   byId("examples").append(item);
 }
 
-// ---- what mattered
+// ---- occlusion sensitivity
 
 byId("explain").addEventListener("click", async ({ target }) => {
   const reading = shown;
@@ -291,7 +291,7 @@ async function useNow(open) {
   return read();
 }
 
-/** Use a visitor's own model: its ONNX file and its card. */
+/** Use a custom model: its ONNX file and its card. */
 async function adopt(files) {
   const graph = files.find((file) => file.name.endsWith(".onnx"));
   const card = files.find((file) => file.name.endsWith(".json"));
@@ -303,7 +303,7 @@ async function adopt(files) {
   return use(async () => {
     const adopted = await backend.adopt(text, new Uint8Array(bytes));
     const option = new Option(`${graph.name} (your own)`, "");
-    option.disabled = true; // it is chosen by choosing its files
+    option.disabled = true; // to select it, open its files
     byId("model").append(option);
     option.selected = true;
     byId("about").textContent = adopted.precision;

@@ -1,12 +1,12 @@
-// Who answers: the server that sent the page, or ONNX Runtime in the browser. Both have the same
-// methods. `models()` lists {name, about}; `select(name)` opens one and returns its classes, size,
-// smoothing and threshold; `read(picture)` classifies a picture of `decode`, or of the surface;
-// `probabilities(images)` classifies prepared images.
+// Backends: the server that sent the page, or ONNX Runtime in the browser. Both have the same
+// methods. `models()` lists {name, about}; `select(name)` opens a model and returns its classes,
+// size, smoothing and threshold; `read(picture)` classifies a picture from `decode` or from the
+// surface; `probabilities(images)` classifies preprocessed images.
 import { PictureError } from "./imaging/rgba.js";
 
-const BATCH = 32; // images in a request, well below what servers accept
+const BATCH = 32; // images per request, well below the limit of servers
 
-/** The worker's calls as promises. */
+/** Calls to the worker, as promises. */
 class Helper extends EventTarget {
   #worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
   #waiting = new Map();
@@ -46,7 +46,7 @@ class Helper extends EventTarget {
   }
 }
 
-/** The model runs in the browser; pictures stay there. */
+/** Backend that runs the model in the browser; images never leave it. */
 export class BrowserBackend extends Helper {
   isLocal = true;
 
@@ -65,9 +65,9 @@ export class BrowserBackend extends Helper {
     return this.model;
   }
 
-  /** Open a visitor's own model: the texts and bytes of its two files. */
+  /** Open a custom model from the text of its card and the bytes of its ONNX file. */
   async adopt(card, graph) {
-    const model = await this.#open({ card, graph }); // the present model stays if this one fails
+    const model = await this.#open({ card, graph }); // on failure, the current model stays
     this.model = model;
     return model;
   }
@@ -92,7 +92,7 @@ export class BrowserBackend extends Helper {
   }
 }
 
-/** The server that sent the page classifies; it gets the picture's file. */
+/** Backend that sends the image file to the server that served the page. */
 export class ServerBackend extends Helper {
   isLocal = false;
   token = "";
@@ -119,7 +119,7 @@ export class ServerBackend extends Helper {
     const [row] = images;
     const probabilities = new Float32Array(number);
     for (const { label, probability } of row.top) probabilities[label] = probability;
-    // the server decodes formats that the browser cannot; then there is nothing to show
+    // the server decodes formats that the browser does not; such an image cannot be shown
     const view = picture.rgba ? await this.prepare(picture, this.model) : null;
     const { inverted, box } = row;
     return { gray: view?.gray ?? null, inverted, box, probabilities, isUnknown: row.unknown ?? null };
@@ -133,7 +133,7 @@ export class ServerBackend extends Helper {
     return { probabilities: rows, unknown: null };
   }
 
-  /** By the Open Inference Protocol, with the images as binary data behind the JSON header. */
+  /** Use the Open Inference Protocol, with the images as binary data after the JSON header. */
   async #infer(images) {
     const { size, classes } = this.model;
     const shape = [images.length, size, size];
@@ -161,11 +161,11 @@ export class ServerBackend extends Helper {
     });
     if (response.status === 401) throw new TokenError("The server asks for a token.");
     const content = await response.json().catch(() => ({}));
-    const isVerdict = response.ok || content.data?.unreadable; // 422: no picture could be read
+    const isVerdict = response.ok || content.data?.unreadable; // 422: no image could be read
     if (!isVerdict) throw new Error(content.error ?? `The server failed (${response.status}).`);
     return content;
   }
 }
 
-/** The server wants a bearer token. */
+/** The server requires a bearer token. */
 export class TokenError extends Error {}

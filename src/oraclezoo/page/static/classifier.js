@@ -1,4 +1,4 @@
-// A model in ONNX Runtime for the web; used by the worker, and by node in the tests.
+// A model in ONNX Runtime Web; used by the worker, and by Node.js in the tests.
 import { answered } from "./loading.js";
 
 /** An ONNX file with its card, as `oraclezoo export` writes them. */
@@ -9,7 +9,7 @@ export class Classifier {
     this.card = card;
   }
 
-  /** What the page needs to know of the model. */
+  /** The properties of the model that the page uses. */
   get summary() {
     const { card } = this;
     return {
@@ -24,9 +24,9 @@ export class Classifier {
   /**
    * Open a model.
    *
-   * `loadRuntime` returns a promise of ONNX Runtime. `model` has a `folder` on the server, or the
-   * `card` (text) and `graph` (bytes) of a visitor's own. Throws an Error with a message for the
-   * visitor.
+    * `loadRuntime` returns a promise of ONNX Runtime. `model` has a `folder` on the server, or the
+    * `card` (text) and `graph` (bytes) of a custom model. Throws an Error with a message for the
+    * visitor.
    */
   static async open(loadRuntime, model) {
     const card = readCard(model.card ?? (await textOf(`${model.folder}/model.json`)));
@@ -71,7 +71,7 @@ export class Classifier {
   }
 }
 
-/** The card in a model.json. Throws an Error that says what is wrong. */
+/** Parse the card in a model.json. Throws an Error if it is not valid. */
 function readCard(text) {
   let card;
   try {
@@ -88,7 +88,7 @@ function readCard(text) {
 }
 
 async function verify(graph, sha256) {
-  if (!globalThis.crypto?.subtle) return; // only pages from https or this machine have it
+  if (!globalThis.crypto?.subtle) return; // available only on HTTPS and localhost
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", graph));
   const hex = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   if (hex !== sha256) throw new Error("The ONNX file is not the one that model.json names.");

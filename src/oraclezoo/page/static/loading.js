@@ -1,23 +1,23 @@
-// Loading of ONNX Runtime, whose wasm file is large: with progress, and once for all visits.
+// Load ONNX Runtime, whose wasm file is large: with progress, and cached between visits.
 
 const RUNTIME = "ort.wasm.bundle.min.mjs";
 const WASM = "ort-wasm-simd-threaded.wasm";
 const CACHE = "oraclezoo-runtime";
 
 /**
- * Load ONNX Runtime. `folder` has its files, and `bytes` and `sha256` describe its wasm file;
- * `onProgress` gets the fraction that is loaded. Throws an Error with a message for the visitor.
+ * Load ONNX Runtime from `folder`; `bytes` and `sha256` describe its wasm file. `onProgress`
+ * receives the fraction that is loaded. Throws an Error with a message for the visitor.
  */
 export async function loadRuntime({ folder, bytes, sha256 }, onProgress) {
   const wasm = await wasmOf(`${folder}/${WASM}`, bytes, sha256, onProgress);
   const ort = await import(`${folder}/${RUNTIME}`);
-  ort.env.wasm.numThreads = 1; // more need headers that a plain file server does not send
+  ort.env.wasm.numThreads = 1; // more threads require headers that a plain file server does not send
   ort.env.wasm.proxy = false;
   ort.env.wasm.wasmBinary = wasm;
   return ort;
 }
 
-/** The wasm file, which is kept in the browser's cache under its digest. */
+/** Load the wasm file, which the browser's cache stores under its digest. */
 async function wasmOf(url, bytes, sha256, onProgress) {
   const key = `${url}?${sha256}`;
   const cache = await globalThis.caches?.open(CACHE).catch(() => null);
@@ -35,7 +35,7 @@ async function wasmOf(url, bytes, sha256, onProgress) {
   if (loaded !== bytes) throw new Error("The model runtime was not loaded completely. Reload the page.");
   if (cache) {
     await cache.delete(url, { ignoreSearch: true }); // an older version of the file
-    await cache.put(key, new Response(content)).catch(() => {}); // no room is no failure
+    await cache.put(key, new Response(content)).catch(() => {}); // a full cache is not an error
   }
   return content.buffer;
 }
@@ -45,7 +45,7 @@ async function* chunksOf(body) {
   for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value;
 }
 
-/** The response for a file. Throws an Error with a message for the visitor. */
+/** Return the response for a file. Throws an Error with a message for the visitor. */
 export async function answered(url) {
   const response = await fetch(url).catch(() => null);
   if (!response?.ok) throw new Error(`${url.split("/").pop()} cannot be loaded. Reload the page.`);

@@ -1,17 +1,18 @@
-// Occlusion sensitivity: how much the probability of a class falls when a part of the image is
+// Occlusion sensitivity: the decrease in a class's probability when a part of the image is
 // covered. Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks",
 // ECCV 2014, section 4.2.
 
-/** Edge of the patch that covers the image, and the distance between patches, for 28 pixels. */
+/** Edge of the occluding patch, and the distance between patches, for images of 28 pixels. */
 const PATCH = 7 / 28;
 const STEP = 3 / 28;
 
 /**
- * The mean fall of the probability of `label` under the patches over each pixel, Float64Array.
+ * Return the mean decrease in the probability of `label` under the patches over each pixel, as a
+ * Float64Array.
  *
  * `whole` is the probability without a patch. `classify` maps an array of images, uint8 of size x
- * size, to {probabilities}; it is called once: patches over background change nothing and are left
- * out.
+ * size, to {probabilities}; it is called only once. Patches over background change nothing and are
+ * omitted.
  */
 export async function occlusion(image, size, label, whole, classify) {
   const patch = Math.max(1, Math.round(PATCH * size));

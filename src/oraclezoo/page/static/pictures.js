@@ -1,4 +1,4 @@
-// Picture files: their pixels without premultiplied opacity, and what a file says about them.
+// Image files: their pixels without premultiplied alpha, and the properties of each file.
 import { PictureError } from "./imaging/rgba.js";
 
 const MAX_BYTES = 64 * 2 ** 20;
@@ -7,7 +7,7 @@ const MAX_PIXELS = 64_000_000;
 /**
  * Decode a file to {bitmap, rgba, jpeg, keyed, blob, name}, with the options of `prepare`.
  *
- * Colors are not converted, and not multiplied by opacity. Throws PictureError.
+ * Colors are neither converted nor premultiplied by alpha. Throws PictureError.
  */
 export async function decode(blob, name = blob.name ?? "picture") {
   if (!blob.size) throw new PictureError("the file is empty");
@@ -27,7 +27,7 @@ export async function decode(blob, name = blob.name ?? "picture") {
   return { bitmap, rgba, jpeg: isJpeg(head), keyed: isKeyed(head), blob, name };
 }
 
-/** The RGBA pixels of a bitmap, also where they are transparent. */
+/** The RGBA pixels of a bitmap, including the colors of transparent pixels. */
 export function pixelsOf(bitmap) {
   const { width, height } = bitmap;
   const canvas = document.createElement("canvas");
@@ -37,7 +37,7 @@ export function pixelsOf(bitmap) {
   const pixels = context.getImageData(0, 0, width, height);
   const rgba = { width, height, data: new Uint8Array(pixels.data.buffer) };
   const isOpaque = rgba.data.every((value, index) => index % 4 !== 3 || value === 255);
-  // a 2D canvas forgets the colors of transparent pixels; a texture keeps them
+  // a 2D canvas discards the colors of transparent pixels; a texture keeps them
   return isOpaque ? rgba : texturePixels(bitmap) ?? rgba;
 }
 
@@ -67,8 +67,8 @@ export function isJpeg(head) {
 }
 
 /**
- * Whether one color of a PNG or GIF file stands for transparent pixels: a color in place of an
- * opacity, or a palette with exactly one entry that is transparent and none in between.
+ * Whether one color of a PNG or GIF file marks transparent pixels: either a color key instead of an
+ * alpha channel, or a palette with exactly one transparent and no translucent entry.
  */
 export function isKeyed(head) {
   const text = (at, length) => String.fromCharCode(...head.subarray(at, at + length));

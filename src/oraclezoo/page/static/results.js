@@ -1,9 +1,9 @@
-// What a reading says: verdict, probabilities, the model's view, and what mattered.
+// The result panel: predicted class, probabilities, the model's input and occlusion sensitivity.
 
 const SVG = "http://www.w3.org/2000/svg";
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
-/** Show a character's oracle form in an SVG element; nothing if it has none. */
+/** Show a character's oracle form in an SVG element; draw nothing if there is none. */
 function drawForm(svg, character, isSquare = true) {
   svg.replaceChildren();
   if (!character) return;
@@ -22,13 +22,13 @@ function element(tag, properties = {}, ...children) {
   return created;
 }
 
-/** A glyph in a font for Chinese, or the name where a class has no glyph. */
+/** A class's glyph in a font for Chinese, or its name if it has no glyph. */
 const han = (glyph) => element("span", { className: "han", lang: "zh", textContent: glyph });
 
-/** Label with the highest probability. */
+/** The label with the highest probability. */
 export const bestOf = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
 
-/** The words for a reading, for lists and screen readers. */
+/** A prediction as text, for lists and screen readers. */
 export function wordsFor(model, { probabilities, isUnknown }) {
   const label = bestOf(probabilities);
   const { glyph, name } = model.classes[label];
@@ -37,7 +37,7 @@ export function wordsFor(model, { probabilities, isUnknown }) {
   return `${nearest}, ${percent(probabilities[label])}`;
 }
 
-/** The page's result side. `characters` are those of characters.json. */
+/** The result panel. `characters` is the content of characters.json. */
 export class Results {
   #elements = {};
   #characters;
@@ -76,7 +76,7 @@ export class Results {
     this.clear();
   }
 
-  /** Show that there is nothing to read. */
+  /** Show that there is nothing to classify. */
   clear(words = "Draw a character to see how it is read.") {
     const { form, status, shows, seen, why, classes } = this.#elements;
     form.replaceChildren();
@@ -93,7 +93,7 @@ export class Results {
     this.#announce(words);
   }
 
-  /** Show a reading; screen readers hear it once it rests. */
+  /** Show a prediction; announce it to screen readers once it no longer changes. */
   show(reading) {
     const { form, status, shows, classes } = this.#elements;
     const label = bestOf(reading.probabilities);
@@ -118,13 +118,13 @@ export class Results {
     this.#announce(wordsFor(this.model, reading));
   }
 
-  /** Show an error, or none. */
+  /** Show an error, or clear it. */
   notify(words = "") {
     this.#elements.notice.textContent = words;
     this.#elements.notice.hidden = !words;
   }
 
-  /** Show the falls of `occlusion` in red over the gray image. */
+  /** Show the decreases from `occlusion` in red over the gray image. */
   showWhy(gray, falls) {
     const most = Math.max(...falls, 1e-9);
     const colors = [...gray.data].flatMap((value, index) => {

@@ -1,9 +1,9 @@
-// The drawing surface: strokes and pictures on a canvas, by pointer and by keyboard, with undo.
+// Drawing surface: strokes and images on a canvas, with pointer and keyboard input and undo.
 
-const STEP = 14; // pixels of the canvas that an arrow key moves the cursor
+const STEP = 14; // canvas pixels that an arrow key moves the cursor by
 const LEAP = 56;
 
-/** The place of a picture that fills a square as far as its shape allows. */
+/** The largest centered rectangle in a square that keeps a picture's aspect ratio. */
 function placed({ width, height }, edge) {
   const scale = edge / Math.max(width, height);
   return [(edge - scale * width) / 2, (edge - scale * height) / 2, scale * width, scale * height];
@@ -13,7 +13,7 @@ function middle(one, other) {
   return [(one[0] + other[0]) / 2, (one[1] + other[1]) / 2];
 }
 
-/** Draw the latest part of a stroke: a curve through the middles between its points. */
+/** Draw the latest part of a stroke: a curve through the midpoints between its points. */
 function drawLatest(context, { points, width, erases, straight }) {
   context.globalCompositeOperation = erases ? "destination-out" : "source-over";
   context.lineWidth = width;
@@ -21,7 +21,7 @@ function drawLatest(context, { points, width, erases, straight }) {
   context.beginPath();
   if (!from) {
     context.moveTo(...to);
-    context.lineTo(to[0] + 0.01, to[1]); // browsers leave out lines of no length
+    context.lineTo(to[0] + 0.01, to[1]); // browsers do not draw lines of zero length
   } else if (straight) {
     context.moveTo(...from);
     context.lineTo(...to);
@@ -35,7 +35,7 @@ function drawLatest(context, { points, width, erases, straight }) {
   context.stroke();
 }
 
-/** Draw the last half of a finished stroke. */
+/** Draw the last half segment of a finished stroke. */
 function drawEnd(context, { points, straight }) {
   if (points.length < 2 || straight) return;
   context.beginPath();
@@ -45,8 +45,8 @@ function drawEnd(context, { points, straight }) {
 }
 
 /**
- * A canvas to draw on. Dispatches `draft` while a stroke grows, `change` when one is finished or
- * the content is replaced, and `tool` when a key chooses a tool or a width.
+ * A canvas to draw on. Dispatches `draft` while a stroke grows, `change` when a stroke is finished
+ * or the content is replaced, and `tool` when a key selects a tool or a width.
  */
 export class Surface extends EventTarget {
   constructor(canvas, cursor) {
@@ -65,7 +65,7 @@ export class Surface extends EventTarget {
     this.#listen();
   }
 
-  /** Whether nothing is on the canvas. */
+  /** Whether the canvas is empty. */
   get isEmpty() {
     const last = this.done.findLastIndex((each) => each.kind === "clear");
     return last === this.done.length - 1;
@@ -77,25 +77,25 @@ export class Surface extends EventTarget {
     return last?.kind === "picture" ? last.picture : null;
   }
 
-  /** Where a box of the shown picture is on the canvas, as fractions of its edge. */
+  /** Map a box in the shown picture to the canvas, as fractions of the canvas edge. */
   boxOf(picture, box) {
     const [x, y, width] = placed(picture.rgba, 1);
     const scale = width / picture.rgba.width;
     return [x + scale * box.x, y + scale * box.y, scale * box.width, scale * box.height];
   }
 
-  /** The content on white, as RGBA pixels. */
+  /** The content on a white background, as RGBA pixels. */
   pixels() {
     const { width, height } = this.canvas;
     return this.#onWhite().getContext("2d").getImageData(0, 0, width, height);
   }
 
-  /** The content on white, as a PNG file. */
+  /** The content on a white background, as a PNG file. */
   file() {
     return new Promise((resolve) => this.#onWhite().toBlob(resolve, "image/png"));
   }
 
-  /** Show a picture in place of the content: `bitmap`, and what is read instead of the canvas. */
+  /** Replace the content by a picture: its `bitmap`, and the data to classify instead of the canvas. */
   show(bitmap, picture) {
     this.#add({ kind: "picture", bitmap, picture });
     this.#redraw();
@@ -205,11 +205,11 @@ export class Surface extends EventTarget {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => {
       if (this.pointer !== null || event.button > 0 && event.button !== 5) return;
-      event.preventDefault(); // no selection, and no scrolling where touch-action is not known
+      event.preventDefault(); // no selection, and no scrolling in browsers without touch-action
       canvas.focus({ preventScroll: true, focusVisible: false });
       canvas.setPointerCapture(event.pointerId);
       this.cursor.hidden = true;
-      // the button of a pen's other end has number 5
+      // button 5 is the eraser end of a pen
       this.#begin(this.#pointOf(event), { erases: this.erases || event.button === 5 });
       this.pointer = event.pointerId;
     });

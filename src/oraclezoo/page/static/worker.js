@@ -1,15 +1,15 @@
-// Preprocessing and, where no server does it, the model: off the page's thread.
+// Web worker for preprocessing and, without a server, for the model.
 import { PictureError, prepare } from "./imaging/prepare.js";
 import { Classifier } from "./classifier.js";
 import { loadRuntime } from "./loading.js";
 
 let classifier = null;
-let loading = null; // of the runtime, which is loaded once
+let loading = null; // promise of the runtime, which is loaded once
 
 function runtimeOf(settings) {
   loading ??= loadRuntime(settings, (progress) => postMessage({ progress }));
   return loading.catch((error) => {
-    loading = null; // the next attempt loads again
+    loading = null; // the next attempt loads it again
     throw error;
   });
 }
@@ -17,7 +17,7 @@ function runtimeOf(settings) {
 const calls = {
   prepare: ({ rgba, size, options }) => prepare(rgba, size, options),
   async open({ runtime, model }) {
-    classifier = await Classifier.open(() => runtimeOf(runtime), model); // or the present one stays
+    classifier = await Classifier.open(() => runtimeOf(runtime), model); // on failure, the current one stays
     return classifier.summary;
   },
   probabilities: ({ images }) => classifier.run(images),

@@ -1,4 +1,4 @@
-"""Routes for those who start, probe and stop the server."""
+"""Liveness and readiness routes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def add_routes(app: FastAPI, service: Service) -> None:
 
     @app.get("/livez", tags=TAGS, summary="Liveness", response_model=schemas.Status)
     async def livez(_: Request) -> Response:
-        """Return 200 while the process serves requests; restart it otherwise."""
+        """Return 200 while the process serves requests; restart the process if it does not."""
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        """Return 200 if the server takes requests, and 503 once it was told to stop."""
+        """Return 200 if the server accepts requests, and 503 while it shuts down."""
         if service.draining:
             return JSONResponse({"status": "stopping"}, 503)
         return JSONResponse({"status": "ok"})

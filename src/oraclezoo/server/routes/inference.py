@@ -1,4 +1,4 @@
-"""Routes of the Open Inference Protocol, version 2, as KServe and Triton clients speak it."""
+"""Routes of the Open Inference Protocol, version 2, for KServe and Triton clients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from oraclezoo.serving.reading import Preprocessing, Reading
 TAGS: list[str | Enum] = ["Open Inference Protocol"]
 
 VERSION = "1"
-"""The only version that a model has."""
+"""The only version of every model."""
 
 _TENSOR = {
     "type": "object",
@@ -71,11 +71,11 @@ def add_routes(app: FastAPI, service: Service) -> None:
     """Add the routes to an application."""
 
     async def infer(request: Request) -> Response:
-        """Run a model on a batch of tensors or of pictures.
+        """Run a model on a batch of tensors or of image files.
 
         Input `images` is UINT8 `[n, size, size]`, preprocessed: light characters on black. Input
         `pictures` is BYTES `[n]`, image files of any size. The binary tensor extension is
-        supported in both directions; BYTES in JSON are base64.
+        supported in both directions; BYTES in JSON are base64-encoded.
         """
         async with service.deadline(), service.bodies.read(request) as body:
             model = _find(service, request)
@@ -89,7 +89,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
         return _response(model, asked, readings)
 
     async def metadata(request: Request) -> Response:
-        """Return the inputs and outputs of a model. A request has one of the inputs."""
+        """Return the inputs and outputs of a model. A request contains one of the inputs."""
         model = _find(service, request)
         size = model.image_size
         return JSONResponse(
@@ -142,12 +142,12 @@ def add_routes(app: FastAPI, service: Service) -> None:
         responses=schemas.errors(503),
     )
     async def ready(_: Request) -> Response:
-        """Return 200 if the server takes requests, and 503 once it was told to stop."""
+        """Return 200 if the server accepts requests, and 503 while it shuts down."""
         return ready_response(service)
 
 
 def ready_response(service: Service) -> Response:
-    """Return an empty response: 200, or 503 while the server stops."""
+    """Return an empty response with status 200, or 503 while the server shuts down."""
     if service.draining:
         return JSONResponse({"error": "the server is stopping"}, 503)
     return JSONResponse({})
@@ -161,7 +161,7 @@ def _add(
     summary: str,
     statuses: tuple[int, ...],
 ) -> None:
-    """Add a route of a model, without and with a version."""
+    """Add a route of a model twice, without and with a version in its path."""
     for version in ("", "/versions/{version}"):
         extra: dict[str, Any] = {"parameters": [_MODEL, *([_VERSION] if version else [])]}
         if method == "POST":
@@ -189,7 +189,7 @@ def _find(service: Service, request: Request) -> ServedModel:
 
 
 def _outputs(model: ServedModel) -> dict[str, list[int]]:
-    """Return the outputs of a model, each with its shape behind the batch dimension."""
+    """Return the outputs of a model, each with its shape without the batch dimension."""
     outputs: dict[str, list[int]] = {"probabilities": [len(model.predictor.classes)]}
     if model.predictor.threshold is not None:
         outputs["unknown"] = []
@@ -235,7 +235,7 @@ def _images(
 def _response(
     model: ServedModel, asked: tensors.Inference, readings: Sequence[Reading]
 ) -> Response:
-    """Return the outputs that were asked for. Raises RejectedError for an unreadable picture."""
+    """Return the requested outputs. Raises RejectedError for an unreadable image."""
     for reading in readings:
         if reading.probabilities is None:
             raise RejectedError(422, "unreadable", f"{reading.name}: {reading.reason}")

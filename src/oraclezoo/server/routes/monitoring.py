@@ -1,4 +1,4 @@
-"""Metrics and drift detection of a running server, and their routes."""
+"""Routes for metrics and drift detection, and the observer that feeds them."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from oraclezoo.watching.drift import DriftMonitor, DriftOptions, DriftState, par
 from oraclezoo.watching.signals import Observations
 
 ANY, BASELINE = "any", "baseline"
-"""Values of the option for class shares besides shares: all are fine, or those of the baseline."""
+"""Special values of the class shares option: ignore class shares, or use the baseline's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """How the served models are watched for drift.
+    """Drift detection settings for the served models.
 
     Attributes:
-        rate: Largest probability of a false alarm, for each model.
-        shares: ``baseline``, ``any``, or expected shares such as ``big=0.2,sun=0.1``.
+        rate: Maximum probability of a false alarm for each model.
+        shares: ``baseline``, ``any``, or expected class shares such as ``big=0.2,sun=0.1``.
     """
 
     rate: float = 0.01
     shares: str = BASELINE
 
     def options(self, classes: tuple[str, ...]) -> DriftOptions:
-        """Return the options for a model with these classes. Raises UsageError."""
+        """Return the drift options of a model with these classes. Raises UsageError."""
         declared = self.shares not in (ANY, BASELINE)
         shares = parse_shares(self.shares, classes) if declared else None
         return DriftOptions(self.rate, self.shares != ANY, shares)
 
 
 class Monitor(Observer):
-    """Counts what a server does, and watches its models for drift.
+    """Observer that records metrics and monitors the models for drift.
 
     Args:
-        watching: How to detect drift; None turns it off.
+        watching: Settings of drift detection; None disables it.
     """
 
     def __init__(self, watching: Watching | None = None) -> None:
@@ -64,7 +64,7 @@ class Monitor(Observer):
         self._classes: dict[str, tuple[str, ...]] = {}
 
     def opened(self, model: str, predictor: Predictor) -> None:
-        """Prepare the metrics of a model, so that a scrape has them from the start."""
+        """Create the metrics of a model, so that even the first scrape contains them."""
         card, metrics = predictor.card, self.metrics
         assert card.onnx is not None
         metrics.set(m.MODEL, 1, model, card.onnx.sha256, card.onnx.precision, __version__)
@@ -101,7 +101,7 @@ class Monitor(Observer):
             metrics.count(m.REJECTED, answer.reason)
 
     def ran(self, batch: Batch) -> None:
-        """Count the predictions of a batch."""
+        """Count the predictions of a batch and pass them to drift detection."""
         metrics, model = self.metrics, batch.model
         for seconds in batch.waited:
             metrics.observe(m.QUEUE_SECONDS, seconds, model)
@@ -154,7 +154,7 @@ class Monitor(Observer):
         return metrics.scrape(accept)
 
     def report(self, service: Service) -> dict[str, Any]:
-        """Return the content of ``GET /v1/drift``."""
+        """Return the response body of ``GET /v1/drift``."""
         return {
             "models": [
                 {
@@ -169,9 +169,9 @@ class Monitor(Observer):
         }
 
     def reset(self, service: Service, model: str | None, *, adopt: bool) -> None:
-        """Restart drift detection of a model, or of all for None; see :meth:`DriftMonitor.reset`.
+        """Restart drift detection for a model, or for all models if ``model`` is None.
 
-        Raises RejectedError.
+        See :meth:`DriftMonitor.reset`. Raises RejectedError.
         """
         names = list(self.drift) if model is None else [service.models.find(model).name]
         try:
@@ -185,7 +185,7 @@ class Monitor(Observer):
 
 @dataclass(frozen=True, slots=True)
 class ModelDrift:
-    """Drift of a model; ``unwatched`` says why its predictions are not watched, and what to do."""
+    """Drift state of a model; ``unwatched`` says why it is not monitored, and how to fix that."""
 
     name: str
     unwatched: str | None
@@ -227,7 +227,7 @@ def add_routes(app: FastAPI, service: Service, monitor: Monitor) -> None:
         responses=schemas.errors(401),
     )
     async def metrics(request: Request) -> Response:
-        """Return metrics in the format of Prometheus, or of OpenMetrics if `Accept` asks for it."""
+        """Return metrics in Prometheus format, or in OpenMetrics format if `Accept` asks for it."""
         body, content_type = monitor.scrape(service, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
@@ -239,10 +239,10 @@ def add_routes(app: FastAPI, service: Service, monitor: Monitor) -> None:
         responses=schemas.errors(401),
     )
     async def drift(_: Request) -> Response:
-        """Return whether the pictures differ from those that each model is meant for.
+        """Return whether the images differ from the distribution that each model was trained on.
 
         A signal has drifted when its `evidence` reaches `threshold`. Without drift, the probability
-        that any signal of a model ever does is at most `rate`.
+        that any signal of a model ever reaches it is at most `rate`.
         """
         return JSONResponse(monitor.report(service))
 
@@ -255,9 +255,9 @@ def add_routes(app: FastAPI, service: Service, monitor: Monitor) -> None:
         openapi_extra={"parameters": _PARAMETERS},
     )
     async def reset(request: Request) -> Response:
-        """Forget the pictures so far and their alarms.
+        """Discard all observed images and their alarms.
 
-        With `adopt`, the statistics of these pictures become the baseline until the server stops.
+        With `adopt`, the statistics of these images become the baseline until the server stops.
         """
         asked = request.query_params
         adopt = asked.get("adopt", "false")

@@ -1,4 +1,4 @@
-"""Routes of the server's own API: predictions and models."""
+"""Routes of the server's own API: predictions and the list of models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oraclezoo.serving.reading import Reading
 TAGS: list[str | Enum] = ["Predictions"]
 
 SMALL = 1 << 16
-"""Bytes of a body that the event loop parses itself; threads parse larger ones."""
+"""Maximum size in bytes of a body parsed in the event loop; threads parse larger ones."""
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _NAMED = {
@@ -107,9 +107,9 @@ def add_routes(app: FastAPI, service: Service) -> None:
     async def predict(request: Request) -> Response:
         """Classify the character in each image of a request.
 
-        The body is an image file, a form with several files, or JSON with images in base64. Image
-        formats are those of `oraclezoo predict`; they are detected by content. An image that cannot
-        be read has its reason in `unreadable`, and does not affect the others.
+        The body is an image file, a form with several files, or JSON with base64-encoded images.
+        The image formats are those of `oraclezoo predict` and are detected from the content. If an
+        image cannot be read, its reason is in `unreadable`; the other images are unaffected.
         """
         async with service.deadline(), service.bodies.read(request) as body:
             asked = await _question(request, body, service.settings.max_images)
@@ -146,7 +146,7 @@ async def _question(request: Request, body: bytes, most: int) -> Question:
 
 
 def _response(model: ServedModel, readings: list[Reading], top: int) -> Response:
-    """Return the document of ``predict --json``; its status is 422 if nothing could be read."""
+    """Return the document of ``predict --json``, with status 422 if no image could be read."""
     images, unreadable = [], []
     for reading in readings:
         if reading.probabilities is None:

@@ -1,4 +1,4 @@
-"""Documentation of the routes: the OpenAPI document as a page without scripts."""
+"""Documentation page of the routes: the OpenAPI document as HTML without scripts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _fields(media: dict[str, Any]) -> str:
 
 
 def _text(text: str) -> str:
-    """Return paragraphs; backquotes mark code."""
+    """Return paragraphs as HTML; text in backquotes becomes code."""
     paragraphs = []
     for paragraph in text.strip().split("\n\n"):
         pieces = escape(" ".join(paragraph.split())).split("`")

@@ -1,11 +1,11 @@
-// Connected components of a mask, by runs: the twin of oraclezoo.imaging.components.
+// Connected components of a mask, from runs: the counterpart of oraclezoo.imaging.components.
 import { zeros } from "./gray.js";
 
 /**
  * The 8-connected components of a mask, in the order of their first pixel, row by row.
  *
  * Each has its `area` in pixels, its `box` (left, top, right, bottom; the last two exclusive) and
- * its `runs`: row, first column, column behind the last one.
+ * its `runs`: row, first column, last column plus one.
  */
 export function components({ width, height, data }) {
   const runs = [];

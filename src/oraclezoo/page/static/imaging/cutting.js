@@ -1,5 +1,5 @@
-// The character with a margin as in training images, freed of page, light and frame: the twin of
-// oraclezoo.imaging.cutting.
+// Crop the character with a margin as in training images, without page, shading and frame: the
+// counterpart of oraclezoo.imaging.cutting.
 import { border, crop, extent, mapped, mean, quantile, replicated, zeros } from "./gray.js";
 import { surfaceLevel } from "./find.js";
 import { isConstant } from "./page.js";
@@ -66,7 +66,7 @@ function isPlain(tone) {
   return isConstant(tone) && (tone[0] === 0 || tone[0] === 255);
 }
 
-/** The difference from the page; `left` and `top` are the first pixel of `gray`. */
+/** The difference from the page; `left` and `top` locate the first pixel of `gray`. */
 function freed(gray, surface, darkOnLight, left, top) {
   const light = zeros(gray.width, gray.height);
   const noise = surface.spread ? NOISE : 0;
@@ -105,7 +105,7 @@ export function soften(gray) {
   return blurred;
 }
 
-/** Whether an image has two gray values at most. */
+/** Whether an image has at most two gray values. */
 export function isOneBit(gray) {
   const [low, high] = extent(gray.data);
   return gray.data.every((value) => value === low || value === high);

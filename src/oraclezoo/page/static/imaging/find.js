@@ -1,11 +1,11 @@
-// The character in a picture: its box, its polarity and the page around it. The twin of
-// oraclezoo.imaging.find; docs/internals/finding.md states the algorithm.
+// Find the character in a picture: its box, its polarity and the page around it. The counterpart of
+// oraclezoo.imaging.find; docs/internals/finding.md specifies the algorithm.
 import { border, crop, mapped, mean, quantile, zeros } from "./gray.js";
 import { findObject } from "./objects.js";
 import { findPages, toneAt } from "./page.js";
 import { FRAME_SHARE, isBar, isDarkOnPage, otsu } from "./polarity.js";
 
-const WORK = 112; // longest edge of the reduced picture in which a character is searched
+const WORK = 112; // maximum edge of the downscaled picture that is searched for a character
 const SHEETS = 3;
 const LEAST_PIXELS = 12;
 const LEAST = 0.12;
@@ -29,9 +29,9 @@ const longestOf = ([left, top, right, bottom]) => Math.max(right - left, bottom 
 const areaOf = ([left, top, right, bottom]) => (right - left) * (bottom - top);
 
 /**
- * The character in a picture, or null if the picture is to be used as it is: its `box` (x, y, width,
- * height), `darkOnLight`, `needsMargin` (whether the box ends at the strokes) and the `surface`
- * around it (tone, spread, part, factor), or null.
+ * The character in a picture, or null if the picture is to be used unchanged: its `box` (x, y,
+ * width, height), `darkOnLight`, `needsMargin` (whether the box ends at the strokes) and the
+ * `surface` around it (tone, spread, part, factor), or null.
  */
 export function find(gray) {
   let part = { x: 0, y: 0, width: gray.width, height: gray.height };
@@ -58,7 +58,7 @@ export function surfaceLevel({ tone, part, factor }, box) {
   return toneAt(tone, xs, ys);
 }
 
-/** The means of squares of `factor` pixels, halves rounded up; edges are replicated. */
+/** Downscale by averaging blocks of `factor` pixels; 0.5 rounds up, edges are replicated. */
 export function reduced(gray, factor) {
   if (factor === 1) return gray;
   const [width, height] = [Math.ceil(gray.width / factor), Math.ceil(gray.height / factor)];
@@ -82,7 +82,7 @@ export function reduced(gray, factor) {
   return small;
 }
 
-/** The object in a part of the picture; a sheet has no surface. */
+/** The object in a region of the picture; the result for a sheet has no surface. */
 function findIn(gray, part, onSheet) {
   const region = crop(gray, [part.x, part.y, part.x + part.width, part.y + part.height]);
   const factor = Math.ceil(Math.max(region.width, region.height) / WORK);
@@ -136,7 +136,7 @@ function clearance([left, top, right, bottom], { width, height }) {
   return Math.min(left, top, width - right, height - bottom);
 }
 
-/** The object as a sheet of the opposite tone, without its turned corners, if it is one. */
+/** The object as a sheet of the opposite tone, without folded corners, or null if it is none. */
 function findSheet(gray, page, edges, level) {
   const inner = upright(page.differs, edges);
   if (2 * areaOf(inner) < areaOf(edges)) return null;
@@ -150,7 +150,7 @@ function findSheet(gray, page, edges, level) {
   return findOnPage(crop(gray, further)) ? further : null;
 }
 
-/** Move the worst side of a box inwards until every side differs from the page. */
+/** Shrink a box by the side that differs least, until every side differs from the page. */
 function upright(differs, edges) {
   let [left, top, right, bottom] = edges;
   while (right - left > 6 && bottom - top > 6) {
@@ -171,7 +171,7 @@ function upright(differs, edges) {
   return [left, top, right, bottom];
 }
 
-/** The largest longer edge of strokes, as a share of the picture's. */
+/** The maximum longer edge of strokes, as a fraction of the picture's. */
 function strokeLimit(page, edges, level, dark) {
   const contrast = quantile(crop(page.distance, edges).data, 99, 100);
   if (contrast < SCAN_CONTRAST || (dark ? 255 - level : level) > SCAN_LEVEL) return STROKES;

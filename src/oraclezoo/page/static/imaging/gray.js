@@ -1,5 +1,5 @@
-// Gray images and masks: {width, height, data}, rows from the top. The twin of NumPy's arrays in
-// oraclezoo.imaging: integers are exact, and doubles are computed in the same order.
+// Gray images and masks: {width, height, data}, rows from the top. The counterpart of the NumPy
+// arrays in oraclezoo.imaging: integers are exact, and doubles are computed in the same order.
 
 /** An image with `data` of any array type. */
 export function image(width, height, data) {
@@ -23,7 +23,7 @@ export function crop(from, [left, top, right, bottom]) {
   return part;
 }
 
-/** An image of the same size with `value(pixel, index)` in place of each pixel. */
+/** An image of the same size with `value(pixel, index)` for each pixel. */
 export function mapped(from, value) {
   return image(from.width, from.height, from.data.map(value));
 }
@@ -53,12 +53,12 @@ export function sum(data) {
   return total;
 }
 
-/** The mean; NaN of no values. */
+/** The mean; NaN if there are no values. */
 export function mean(data) {
   return sum(data) / data.length;
 }
 
-/** Smallest and largest value. */
+/** The smallest and the largest value. */
 export function extent(data) {
   let [low, high] = [Infinity, -Infinity];
   for (const value of data) {
@@ -68,7 +68,7 @@ export function extent(data) {
   return [low, high];
 }
 
-/** Number of pixels of each gray value. */
+/** The number of pixels of each gray value. */
 export function histogram(data) {
   const counts = new Float64Array(256);
   for (const value of data) counts[value]++;
@@ -115,7 +115,7 @@ export function percentile(data, percent) {
   return share >= 0.5 ? low + step - step * (1 - share) : low + step * share;
 }
 
-/** Round to the nearest integer, halves to the even one. */
+/** Round to the nearest integer, ties to even. */
 export function rint(value) {
   const floor = Math.floor(value);
   const rest = value - floor;

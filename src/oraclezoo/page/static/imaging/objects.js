@@ -1,4 +1,4 @@
-// The object on a page, without specks, frames, lids and text: the twin of
+// Find the object on a page, without specks, frames, lids and text: the counterpart of
 // oraclezoo.imaging.objects.
 import { components, maskOf } from "./components.js";
 import { crop, mean, sum, values } from "./gray.js";
@@ -40,7 +40,7 @@ function isLid({ box }, { width, height }) {
   return (wide && (at[1] || at[3])) || (high && (at[0] || at[2]));
 }
 
-/** The box of the part with the largest box and of those near it, and near those, and so on. */
+/** The bounding box of the part with the largest box and, transitively, of all parts near it. */
 function grown(parts) {
   const seed = parts.reduce((best, part) => (areaOf(part.box) > areaOf(best.box) ? part : best));
   const chosen = new Set([seed]);
@@ -61,7 +61,7 @@ function grown(parts) {
   }
 }
 
-/** Whether much of the page differs outside the object, its frames and lids. */
+/** Whether much of the page differs from it outside the object, frames and lids. */
 function isLittered(page, edges, elsewhere) {
   const [left, top, right, bottom] = edges;
   const [x0, y0] = page.edges;

@@ -1,5 +1,5 @@
-// The page around a character, its tone at every pixel and what differs from it: the twin of
-// oraclezoo.imaging.page. docs/internals/finding.md states the algorithm.
+// Model of the page around a character: its tone at every pixel, and the pixels that differ. The
+// counterpart of oraclezoo.imaging.page; docs/internals/finding.md specifies the algorithm.
 import { components, maskOf } from "./components.js";
 import { border, crop, image, mapped, mean, median, quantile, replicated, sum } from "./gray.js";
 import { extent, values, zeros } from "./gray.js";
@@ -47,7 +47,7 @@ export function halfPixels(length) {
   return Float64Array.from({ length }, (_, index) => 1 - length + 2 * index);
 }
 
-/** The page of an image, as plain and then as ruled paper, if it can be either. */
+/** Yield the page of an image, fitted as plain and then as ruled paper, where possible. */
 export function* findPages(gray) {
   const variation = localRange(gray);
   const quarter = quantile(variation.data, 1, 4);
@@ -102,7 +102,7 @@ function within(mask, distance, most) {
   return mapped(mask, (value, index) => (value && distance.data[index] <= most ? 1 : 0));
 }
 
-/** The largest minus the smallest gray value of 3 x 3 pixels; edges are replicated. */
+/** The range of gray values in each 3 x 3 neighborhood; edges are replicated. */
 function localRange(gray) {
   const { width, height } = gray;
   const padded = replicated(gray, 1);
@@ -171,8 +171,8 @@ function fit(gray, fitted) {
 }
 
 /**
- * Solve linear equations (the last column is the right side) by Gauss and Jordan's method. The
- * pivot is the largest of its column, the first if there are several.
+ * Solve linear equations (last column: right-hand side) by Gauss-Jordan elimination. The pivot is
+ * the largest of its column, the first if there are several.
  */
 function solve(rows) {
   const size = rows.length;

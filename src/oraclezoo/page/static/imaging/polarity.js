@@ -1,5 +1,5 @@
-// Whether a character is lighter or darker than its background: the twin of
-// oraclezoo.imaging.polarity, which says why the rules are as they are.
+// Polarity detection: whether a character is lighter or darker than its background. The counterpart
+// of oraclezoo.imaging.polarity, which explains the rules.
 import { border, crop, histogram, mapped, mean } from "./gray.js";
 
 const PREPARED_SHARE = 0.55;
@@ -23,7 +23,7 @@ export function isDarkOnLight(gray, size) {
   return lightBorder !== isFramed(other);
 }
 
-/** Whether a character is darker than the page of this level that it was found on. */
+/** Whether a character is darker than the page, whose gray value is `level`. */
 export function isDarkOnPage(inside, level) {
   return level > otsu(inside.data);
 }
@@ -53,14 +53,14 @@ export function isFramed(other) {
   return mean(border(inside)) > required;
 }
 
-/** Whether a rectangle that differs from what is around it is a stroke, and no scan. */
+/** Whether a rectangle that differs from its surroundings is a stroke, not a scan. */
 export function isBar(other) {
   const { width, height, data } = other;
   const long = Math.max(width, height) > MAX_ASPECT * Math.min(width, height);
   return long && mean(data) > SOLID_SHARE;
 }
 
-/** Otsu's threshold: pixels above it are one class, all others the other. */
+/** Otsu's threshold: pixels above it form one class, the rest the other. */
 export function otsu(data) {
   const counts = histogram(data);
   const below = new Float64Array(256);

@@ -1,4 +1,4 @@
-// From a picture's pixels to a model's input: the twin of `prepare` in oraclezoo.imaging.prepare.
+// Preprocess a picture for a model: the counterpart of `prepare` in oraclezoo.imaging.prepare.
 import { cut, frameWidth, isOneBit, soften } from "./cutting.js";
 import { find } from "./find.js";
 import { crop, extent } from "./gray.js";
@@ -11,9 +11,9 @@ export { PictureError };
 /**
  * Convert RGBA pixels to a model's input.
  *
- * `rgba` has width, height and data, four bytes a pixel, colors not multiplied by opacity.
- * `keyed` says that one color of the file stands for transparent pixels, `jpeg` that the file is a
- * JPEG image, and `smoothing` is the blur of small JPEG images in pixels. Returns the `gray` of
+ * `rgba` has width, height and data, four bytes per pixel, without premultiplied alpha. `keyed` says
+ * that one color of the file marks transparent pixels, `jpeg` that the file is a JPEG image, and
+ * `smoothing` is the blur of small JPEG images in pixels. Returns the `gray` of
  * `size` x `size`, a light character on zero; whether the picture was `inverted`; and the `box` of
  * the character in the picture. Throws PictureError.
  */
@@ -32,7 +32,7 @@ export function prepare(rgba, size, { keyed = false, jpeg = false, smoothing = 0
   return { gray: fit(light, size), inverted: found.darkOnLight, box: found.box };
 }
 
-/** The character in a picture, which is the whole picture if nothing is to be cut. */
+/** The character in a picture, or the whole picture if there is nothing to crop. */
 function findInFrame(gray, size) {
   const frame = frameWidth(gray);
   const inside = crop(gray, [frame, frame, gray.width - frame, gray.height - frame]);

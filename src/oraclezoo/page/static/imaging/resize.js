@@ -1,9 +1,9 @@
-// Scaling and smoothing: the twin of `fit` and `smooth` in oraclezoo.imaging.prepare. Pillow scales
-// 8-bit images in fixed point, so the weights below are rounded as Pillow's are.
+// Scaling and smoothing: the counterpart of `fit` and `smooth` in oraclezoo.imaging.prepare. Pillow
+// scales 8-bit images in fixed point, so the weights below are rounded as in Pillow.
 import { image, replicated, rint, zeros } from "./gray.js";
 
-const BITS = 22; // of a weight's fraction
-const REACH = 2; // of the bicubic kernel in pixels
+const BITS = 22; // fraction bits of a weight
+const REACH = 2; // radius of the bicubic kernel in pixels
 
 /** The cubic convolution kernel with a = -1/2 (Keys, 1981), evaluated in Pillow's order. */
 function bicubic(distance) {
@@ -14,7 +14,7 @@ function bicubic(distance) {
   return 0;
 }
 
-/** For each of `to` pixels, the first of the `from` pixels that it weighs, and the weights. */
+/** For each of the `to` output pixels, the first of its input pixels and their weights. */
 function weightsOf(from, to) {
   const scale = from / to;
   const spread = Math.max(scale, 1);
@@ -79,7 +79,7 @@ export function fit(gray, size) {
   return padded;
 }
 
-/** A Gaussian blur with a standard deviation of at most 1 pixel and replicated borders. */
+/** Apply a Gaussian blur with a standard deviation of at most 1 pixel and replicated borders. */
 export function smooth(gray, deviation) {
   const { width, height } = gray;
   const powers = [-3, -2, -1, 0, 1, 2, 3].map((step) => Math.exp(-0.5 * (step / deviation) ** 2));
@@ -87,7 +87,7 @@ export function smooth(gray, deviation) {
   const taps = powers.map((power) => power / total);
   const doubles = replicated(image(width, height, Float64Array.from(gray.data)), 3);
   const wide = doubles.width;
-  const rows = new Float64Array(wide * height); // blurred down the columns, which comes first
+  const rows = new Float64Array(wide * height); // blurred along the columns, which comes first
   for (let index = 0; index < rows.length; index++) {
     taps.forEach((tap, step) => (rows[index] += tap * doubles.data[index + step * wide]));
   }

@@ -1,7 +1,7 @@
-// From RGBA pixels to gray values: the twin of `to_gray` in oraclezoo.imaging.decode.
+// Convert RGBA pixels to gray values: the counterpart of `to_gray` in oraclezoo.imaging.decode.
 import { extent, median, percentile, zeros } from "./gray.js";
 
-const CONTRAST = 64; // least difference in gray between a character and its background
+const CONTRAST = 64; // minimum difference in gray between a character and its background
 
 /** A picture that cannot be read; the message says why. */
 export class PictureError extends Error {}
@@ -9,7 +9,7 @@ export class PictureError extends Error {}
 /**
  * The gray values of RGBA pixels (ITU-R 601-2 weights, in 16-bit fixed point).
  *
- * Transparent pixels become background; `keyed` says that one color of the file stands for
+ * Transparent pixels become background; `keyed` says that one color of the file marks
  * transparent pixels. Throws PictureError if all pixels are transparent.
  */
 export function toGray({ width, height, data }, keyed = false) {
@@ -33,7 +33,7 @@ export function toGray({ width, height, data }, keyed = false) {
   return gray;
 }
 
-/** The gray value that takes the place of transparent pixels. */
+/** The gray value that replaces transparent pixels. */
 function backgroundOf(gray, alpha, keyed) {
   const shade = gray.data;
   const visible = shade.filter((_, index) => alpha[index] >= 128);
@@ -63,7 +63,7 @@ function differs(visible, background) {
   return percentile(visible.map((value) => Math.abs(value - background)), 95) >= CONTRAST;
 }
 
-/** Where one of the nine pixels around and at a pixel is not opaque. */
+/** A mask of the pixels with a non-opaque pixel in their 3 x 3 neighborhood. */
 function dilated(width, height, alpha) {
   const across = new Uint8Array(alpha.length);
   const near = new Uint8Array(alpha.length);
