@@ -87,7 +87,7 @@ class Pruning:
 
 
 def check_epochs(tuning: Tuning, steps: int) -> None:
-    """Raise UsageError if there are fewer fine-tuning epochs than pruning steps, except zero."""
+    """Raise UsageError if fine-tuning is on but has fewer epochs than there are pruning steps."""
     if tuning.epochs and tuning.epochs < steps:
         raise UsageError(
             f"{tuning.epochs} epochs are too few for {steps} steps: use at least one per step, or 0"

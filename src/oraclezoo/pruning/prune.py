@@ -223,9 +223,10 @@ def prune_model(
 
 
 def check_prunable(model: Model, registry: Registry) -> bool:
-    """Raise UsageError if the backbone declares that it cannot be pruned.
+    """Raise UsageError if the backbone is known to be, or may be, unsuitable for pruning.
 
-    Returns whether it makes no declaration, like timm's backbones, most of which can be pruned.
+    Return True for backbones ``timm/...``, which do not declare whether they can be pruned (most of
+    them can), and False for backbones that are declared prunable.
     """
     name = model.card.backbone.name
     spec = registry.get("backbone", name).spec

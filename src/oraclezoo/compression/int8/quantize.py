@@ -93,7 +93,7 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
             calibrate_method=_METHODS[calibration],
             extra_options=options,
         )
-        for feed in feeds:  # one at a time: together, batches would need equal sizes
+        for feed in feeds:  # one at a time: histograms need equal batch sizes in each call
             calibrator.collect_data(_Reader([feed]))
         ranges = calibrator.compute_data()
     names = tuple(node.name for node in layers)
