@@ -147,8 +147,7 @@ def advise_calibration(
 
 
 def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
-    """Raise VerificationError if probabilities differ too much or predictions other than ties do.
-    """
+    """Raise VerificationError if probabilities differ too much or non-tied predictions change."""
     changed = agreement.disagreeing - agreement.ties
     if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(
