@@ -95,8 +95,7 @@ def checked(model: onnx.ModelProto) -> bytes:
 
 
 def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
-    """Store the model card and the producer in the model's metadata; remove unused opset imports.
-    """
+    """Store model card and producer in the model's metadata, and remove unused opset imports."""
     from oraclezoo._version import __version__
 
     used = {node.domain for node in model.graph.node} | {""}

@@ -165,8 +165,7 @@ def fitted(
 
 
 def _batches(count: int, seed: int, epoch: int) -> list[Tensor]:
-    """Return the shuffled row indices of each batch of an epoch; a batch has at least two images.
-    """
+    """Return shuffled row indices for each batch of an epoch; batches have two or more images."""
     order = np.random.default_rng(derive(seed, "detector order", epoch)).permutation(count)
     number = max(1, count // BATCH_SIZE)
     return [torch.from_numpy(rows) for rows in np.array_split(order, number)]

@@ -1,4 +1,4 @@
-"""Receipts: measurements of a model before and after a step."""
+"""Measure a model before and after a step, and compare both in a receipt."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ class Side:
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each image's prediction is correct, bool ``(N,)``; computed in float16."""
+        """Whether each image's prediction is correct, bool ``(N,)``.
+
+        Probabilities are rounded to float16 before prediction, as in the benchmark.
+        """
         stored = self.probabilities.astype(np.float16)
         correct: npt.NDArray[np.bool_] = stored.argmax(1) == self.labels
         return correct

@@ -89,7 +89,7 @@ def time_in_turn(
 
 
 def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: int) -> list[Timing]:
-    """Write the input files for the timing processes, and return the requests to them."""
+    """Write the model files to time, and return a timing request for each runtime."""
     model, requests = subject.model, []
     size = model.card.input.image_size
     bare = Model(model.module, model.card, form=model.form)

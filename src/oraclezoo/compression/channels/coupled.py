@@ -198,8 +198,7 @@ def _is_depthwise(layer: Any) -> bool:
 
 
 def _blocks(layer: Any, kind: str) -> int:
-    """Return the number of equally sized channel groups of a layer, e.g. of a grouped convolution.
-    """
+    """Return the number of equally sized groups of channels that a layer treats separately."""
     if isinstance(layer, nn.GroupNorm):
         return layer.num_groups
     if isinstance(layer, nn.Conv2d) and kind in ("in", "out"):

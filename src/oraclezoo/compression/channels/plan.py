@@ -37,8 +37,7 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as an entry of a model card; dimensions with equal indices share a cut.
-        """
+        """Return the plan as a model card entry; dimensions with equal indices share a cut."""
         cuts = [
             {"tensors": [list(place) for place in places], "of": of, "gone": list(indices)}
             for (indices, of), places in self._by_indices().items()

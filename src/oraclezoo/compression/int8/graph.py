@@ -47,7 +47,9 @@ def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
 
 
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
-    """Return the names of the nodes after ``start`` (or before); ``nodes`` must be in that order.
+    """Return the names of the nodes that follow, or with ``forwards=False`` precede, ``start``.
+
+    ``nodes`` must be in the same direction: graph order, or reversed graph order.
     """
     tensors: set[str] = set()
     names = set()

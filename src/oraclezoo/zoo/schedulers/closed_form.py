@@ -92,7 +92,9 @@ class Decay(ClosedForm):
 
 
 class Linear(Decay):
-    """Linear decay to ``lr_min_ratio`` after the warm-up (Defazio et al. 2023, arXiv:2310.07831).
+    """Linear decay to ``lr_min_ratio`` after the warm-up.
+
+    From Defazio et al. 2023, arXiv:2310.07831.
     """
 
     def remaining(self, step: int) -> float:

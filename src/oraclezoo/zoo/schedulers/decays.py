@@ -50,8 +50,7 @@ class MultiStep(ClosedForm):
 
 
 class Step(MultiStep):
-    """Multiply the learning rate by ``gamma`` each time a fraction ``every`` of the steps is done.
-    """
+    """Multiply the learning rate by ``gamma`` after each fraction ``every`` of all steps."""
 
     def __init__(
         self,
