@@ -36,7 +36,7 @@ def diverged(quantity: str, epoch: int) -> DivergedError:
     """Return the error for a training run whose loss is no longer finite.
 
     Args:
-        quantity: Name of the value that is not finite.
+        quantity: Clause that names the loss and its value, e.g. "the loss is nan".
         epoch: Number of the epoch in which this happened.
 
     Returns:

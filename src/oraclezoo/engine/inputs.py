@@ -1,4 +1,4 @@
-"""Training batches of one run, whose order and augmentation depend only on the run's seed."""
+"""Training batches of one run, in an order and with augmentation determined by its seed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often to time a call: for ``budget_s`` seconds, within the given bounds."""
+    """Limits on repeated timing: a time budget in seconds, and bounds on the number of calls."""
 
     budget_s: float = 1.0
     min_repeats: int = 30

@@ -76,7 +76,7 @@ class Pruning:
         }
 
     def document(self) -> dict[str, Any]:
-        """Return all options, under the names whose hash ``--resume`` checks since version 0.1."""
+        """Return all options for the digest that ``--resume`` checks, under the names of 0.1."""
         return {
             "what": self.what,
             "target": self.target,

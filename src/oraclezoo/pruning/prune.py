@@ -223,10 +223,10 @@ def prune_model(
 
 
 def check_prunable(model: Model, registry: Registry) -> bool:
-    """Raise UsageError if the backbone is known to be, or may be, unsuitable for pruning.
+    """Raise UsageError unless the backbone is declared prunable or is named ``timm/...``.
 
-    Return True for backbones ``timm/...``, which do not declare whether they can be pruned (most of
-    them can), and False for backbones that are declared prunable.
+    Return True for backbones named ``timm/...``, which do not declare whether they can be pruned
+    (most of them can), and False for backbones that are declared prunable.
     """
     name = model.card.backbone.name
     spec = registry.get("backbone", name).spec

@@ -1,4 +1,4 @@
-"""Muon: momentum orthogonalised by Newton-Schulz iterations."""
+"""Muon: an optimizer that orthogonalizes momentum by Newton-Schulz iterations."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
 
     This is the Newton-Schulz iteration with K. Jordan's quintic: X <- aX + b(XX')X + c(XX')^2 X. It
     is computed on the smaller Gram matrix only: X is always the product of a matrix P and the
-    initial X, and P and XX' are polynomials in the initial XX'. For a wide X this takes a third of
-    the arithmetic.
+    initial X, and P and XX' are polynomials in the initial XX'. For a wide X this needs only a
+    third of the arithmetic operations.
 
     Args:
         matrices: The matrices, floating-point ``(..., m, n)``.
@@ -173,7 +173,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def _orthogonal_updates(updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
-    """Orthogonalise and scale each update as a matrix with one row per output channel."""
+    """Orthogonalize and scale each update, flattened to a matrix with one row per output."""
     same_shape: dict[torch.Size, list[int]] = defaultdict(list)
     for index, update in enumerate(updates):
         same_shape[update.flatten(1).shape].append(index)

@@ -63,7 +63,9 @@ def sam(
 
 
 class SAM(Optimizer):
-    """SAM: a base optimizer that steps with the gradient at the perturbed weights
+    """SAM: steps a base optimizer with the gradient at perturbed weights.
+
+    The perturbed weights are::
 
         w + rho * g / |g|                     (SAM)
         w + rho * |w| * |w| * g / | |w| g |   (ASAM; products and |w| are elementwise)
