@@ -1,1 +1,1 @@
-"""Compression of networks: structured pruning, int8 graphs and low precision in PyTorch."""
+"""Compression of networks: structured pruning, int8 quantization, and low-precision PyTorch."""

@@ -1,4 +1,4 @@
-"""Compaction of an ONNX graph: names and shapes are half of a small model's file."""
+"""Compact an ONNX graph; names and shapes make up half of a small model's file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import onnx
 
 
 def compact(graph: onnx.GraphProto) -> None:
-    """Remove inner shapes and unused constants, merge equal constants, and shorten names.
+    """Remove intermediate shapes and unused constants, merge equal constants, and shorten names.
 
-    Works in place. Inputs, outputs and nodes keep their names. A graph with nested graphs, which
-    may refer to its tensors by name, only loses its shapes.
+    The graph is changed in place. Inputs, outputs and nodes keep their names. If the graph contains
+    subgraphs, which may refer to its tensors by name, only the shapes are removed.
     """
     del graph.value_info[:]
     if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
@@ -29,10 +29,11 @@ def _drop_unread(graph: onnx.GraphProto) -> None:
 
 
 def _merge_constants(graph: onnx.GraphProto) -> None:
-    """Replace equal constants by the first of them.
+    """Replace each set of equal constants by a single one.
 
-    8-bit weights and their zero points are kept: if signed weights would saturate, ONNX Runtime
-    makes them unsigned, and fails if two layers share a tensor.
+    8-bit weights and their zero points are not merged: where products of signed weights would
+    saturate, ONNX Runtime converts the weights to unsigned, which fails if two layers share a
+    tensor.
     """
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     separate = {

@@ -1,7 +1,8 @@
 """Low-precision variants of a float32 network in PyTorch: bf16, fp16 or int8.
 
-Int8 is torchao's dynamic quantization of linear layers: weights per output channel, activations per
-row. All other layers are in the precision ``rest``. torchao is imported only when it is needed.
+Int8 is torchao's dynamic quantization of linear layers, with one scale per output channel for
+weights and one per row for activations. All other layers use the precision ``rest``. torchao is
+imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from oraclezoo.errors import UsageError
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 CONFIG = "Int8DynamicActivationInt8WeightConfig"
-"""torchao configuration for int8."""
+"""Name of torchao's configuration for int8."""
 
 MULTIPLE = 16
-"""Feature counts of an integer product on CUDA are multiples of 8, and at least 16."""
+"""On CUDA, feature counts in an integer matrix multiplication are multiples of 8, at least 16."""
 ROWS = 32
-"""Minimum number of rows of an integer product on CUDA: cuBLAS requires more than 16."""
+"""Minimum number of rows in an integer matrix multiplication on CUDA; cuBLAS needs over 16."""
 
 
 @dataclass(frozen=True)
 class Form:
     """Precision in which PyTorch runs a model: ``precision`` is bf16, fp16 or int8.
 
-    ``rest`` is the precision of layers that int8 does not cover: bf16 or fp32; for bf16 and fp16 it
-    equals ``precision``. ``compile`` turns torch.compile ``on`` or ``off``; ``auto`` compiles on
-    CUDA only. ``versions`` holds the versions of torch and, for int8, torchao that the
-    configuration was made with.
+    With int8, ``rest`` is the precision of the layers that are not quantized: bf16 or fp32. With
+    bf16 and fp16, it equals ``precision``. ``compile`` turns torch.compile ``on`` or ``off``;
+    ``auto`` compiles on CUDA only. ``versions`` holds the versions of torch and, for int8, torchao
+    with which the configuration was made.
     """
 
     precision: str
@@ -50,11 +51,11 @@ class Form:
     def make(cls, precision: str, compile: str, device: torch.device) -> Self:
         """Return a low-precision configuration for a device.
 
-        With int8, other layers use bf16 on CUDA and float32 elsewhere, since few CPUs are faster
-        with bf16.
+        With int8, layers that are not quantized use bf16 on CUDA and float32 elsewhere, since few
+        CPUs are faster with bf16.
 
         Raises:
-            UsageError: A name is unknown, or torchao is missing for int8.
+            UsageError: A name is unknown, or int8 is requested and torchao is not installed.
         """
         for name, value, known in (
             ("precision", precision, TORCH_PRECISIONS),
@@ -92,7 +93,7 @@ class Form:
         return form
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry for a model's card."""
+        """Return the low-precision entry for a model's card."""
         config = {"config": CONFIG} if self.precision == "int8" else {}
         return {
             "backend": "torch",
@@ -104,17 +105,17 @@ class Form:
         }
 
     def compiles(self, device: torch.device) -> bool:
-        """Return whether a network in this precision is compiled on a device."""
+        """Return whether networks with this configuration are compiled on a device."""
         return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
 
     def applied(self, net: nn.Module) -> nn.Module:
         """Return a low-precision copy of a float32 network, with float32 inputs and outputs.
 
-        The copy is on the network's device. Parameters and statistics of batch norm stay float32,
-        as they may exceed the range of fp16.
+        The copy is on the network's device. Batch norm's parameters and statistics stay in float32,
+        because they may exceed the range of fp16.
 
         Raises:
-            UsageError: torchao is missing for int8.
+            UsageError: The precision is int8 and torchao is not installed.
         """
         device, dtype = next(net.parameters()).device, DTYPES[self.rest]
         converted = copy.deepcopy(net).eval().requires_grad_(False).to(dtype)
@@ -128,7 +129,7 @@ class Form:
 
 
 class _InForm(nn.Module):
-    """Wrap a low-precision network: float32 images to float32 logits."""
+    """Wrapper that gives a low-precision network float32 inputs and outputs."""
 
     def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -141,16 +142,17 @@ class _InForm(nn.Module):
 
 
 def compiled(net: nn.Module, device: torch.device) -> nn.Module:
-    """Return ``net`` compiled once for each batch size; on CUDA with CUDA graphs."""
+    """Return ``net`` compiled separately for each batch size, with CUDA graphs on CUDA."""
     mode = "reduce-overhead" if device.type == "cuda" else None
     module: nn.Module = torch.compile(net, mode=mode, dynamic=False)  # type: ignore[assignment]  # compiles a module to a module
     return module
 
 
 class InSizes(nn.Module):
-    """Wrap a network so that it only receives a few batch ``sizes``, each compiled once.
+    """Wrapper that limits a compiled network to a few batch ``sizes``, each compiled once.
 
-    Batches ``(N, ...)`` are padded with zero images to the next size; their logits are dropped.
+    Batches ``(N, ...)`` are padded with zero images to the next larger size; the logits of the
+    padding are discarded.
     """
 
     def __init__(self, net: nn.Module, sizes: tuple[int, ...]) -> None:
@@ -173,9 +175,9 @@ def weighted_layers(net: nn.Module) -> int:
 
 @torch.inference_mode()
 def int8_macs(net: nn.Module, images: Tensor) -> dict[str, int]:
-    """Return the multiply-accumulates of a float network that int8 covers, by layer name.
+    """Return the number of multiply-accumulates that int8 would cover, keyed by layer name.
 
-    Only linear layers are counted, in a forward pass over ``images``.
+    These are counted for the linear layers of a float network in a forward pass on ``images``.
     """
     macs: dict[str, int] = {}
     handles = []
@@ -195,12 +197,12 @@ def int8_macs(net: nn.Module, images: Tensor) -> dict[str, int]:
 
 
 def _is_linear(module: nn.Module) -> bool:
-    # attention reads the weight of its projection without calling the layer
+    # attention uses the weight of its projection layer without calling the layer
     return isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
 
 
 def _to_int8(net: nn.Module, device: torch.device) -> nn.Module:
-    """Convert the linear layers of ``net`` to int8 in place; on CUDA they are padded first."""
+    """Convert the linear layers of ``net`` to int8 in place; on CUDA, pad them first."""
     torchao = _torchao().quantization
     if device.type == "cuda":
         padded = {old: _Padded(old) for old in net.modules() if isinstance(old, nn.Linear)}
@@ -209,17 +211,17 @@ def _to_int8(net: nn.Module, device: torch.device) -> nn.Module:
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.Linear) and child in padded:
                     setattr(parent, name, padded[child])
-    # torchao would otherwise change compiler settings of the process
+    # otherwise torchao would change the compiler settings of this process
     config = getattr(torchao, CONFIG)(set_inductor_config=False)
     torchao.quantize_(net, config, filter_fn=lambda module, name: _is_linear(module))
     return net
 
 
 class _Padded(nn.Module):
-    """A linear layer padded with zeros to sizes that CUDA's integer product accepts.
+    """A linear layer padded with zeros to sizes that CUDA's integer matmul accepts.
 
-    Maps ``(..., in)`` to ``(..., out)``. Zeros change neither the products nor the scale of a row,
-    which depends on its largest value.
+    Maps ``(..., in)`` to ``(..., out)``. The zeros change neither the outputs nor the scale of a
+    row, which depends only on the row's largest absolute value.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -249,7 +251,7 @@ class _Padded(nn.Module):
 def _torchao() -> Any:
     logger = logging.getLogger("torch.utils._pytree")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # torchao's registration raises a warning
+    logger.setLevel(logging.ERROR)  # torchao's registration logs a warning
     try:
         import torchao
         import torchao.quantization

@@ -1,4 +1,4 @@
-"""Augmentation of a batch on its device: one resampling, ink and gray values, JPEG, cutout."""
+"""Batch augmentation on the device: geometry, stroke and gray-value changes, JPEG, cutout."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ def standardize(images: Tensor, mean: float, std: float) -> Tensor:
 class Augmenter:
     """Augments uint8 images ``(N, H, W)`` and standardizes them to float32 ``(N, 1, H, W)``.
 
-    Shift, rotation, zoom, margin, shear, mirroring and the elastic field form one sampling grid, so
-    that each image is interpolated once; pixels outside the image are black (raw value 0). Then
-    stroke thickness, gamma, light and sharpness change (:mod:`oraclezoo.engine.ink`), a fraction of
-    the images becomes 1-bit, a fraction is compressed as JPEG, and cutout fills a square with the
-    mean gray. Random numbers come from generators that :meth:`reseed` seeds, one per equal part of
-    a batch, so that the images of stacked runs are augmented in one pass with the same result as in
-    separate passes. An option that is off draws none, so it changes nothing in the others.
+    Shift, rotation, zoom, margin, shear, mirroring and elastic deformation are combined into one
+    sampling grid, so each image is interpolated only once; pixels outside the image are black (raw
+    value 0). Stroke thickness, gamma, lighting and sharpness are changed next
+    (:mod:`oraclezoo.engine.ink`). A random fraction of the images is then reduced to 1 bit, a
+    random fraction is compressed as JPEG, and cutout fills a square with the mean gray value.
+
+    :meth:`reseed` seeds one random generator for each equal part of a batch, so the images of
+    stacked runs are augmented in one pass with the same result as in separate passes. An option
+    that is off draws no random numbers, so switching it off does not affect the other options.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Augmenter:
         )
 
     def reseed(self, *seeds: int) -> None:
-        """Seed the random numbers of the next batch, which consists of one equal part per seed."""
+        """Seed the generators for the next batch, which consists of one equal part per seed."""
         while len(self.generators) < len(seeds):
             self.generators.append(torch.Generator(device=self.device))
         del self.generators[len(seeds) :]
@@ -75,7 +77,7 @@ class Augmenter:
         return batch
 
     def _uniform(self, *shape: int, images: int) -> Tensor:
-        """Draw from [0, 1); dimension ``images`` of ``shape`` is the batch dimension."""
+        """Draw uniformly from [0, 1); dimension ``images`` of ``shape`` is the batch dimension."""
         sizes = list(shape)
         sizes[images] //= len(self.generators)
         parts = [torch.rand(*sizes, device=self.device, generator=g) for g in self.generators]
@@ -86,7 +88,7 @@ class Augmenter:
         return self._uniform(*shape, images=images).mul_(2).sub_(1)
 
     def _grid(self, batch: Tensor) -> Tensor:
-        """Return the sampling grid ``(N, H, W, 2)``, in grid_sample's coordinates from -1 to 1."""
+        """Return the sampling grid ``(N, H, W, 2)`` for grid_sample, coordinates in [-1, 1]."""
         recipe = self.recipe
         count, _, height, width = batch.shape
         draws = self._even(6, count, images=1)
@@ -121,7 +123,7 @@ class Augmenter:
         return grid
 
     def _inked(self, batch: Tensor) -> Tensor:
-        """Change thickness, gray values and sharpness at random; without these options, nothing."""
+        """Randomly change stroke thickness, gray values and sharpness, if these options are on."""
         recipe, count = self.recipe, len(batch)
         if recipe.thickness:
             batch = thickened(batch, self._even(count, images=0) * recipe.thickness)
@@ -145,9 +147,9 @@ class Augmenter:
         return batch
 
     def _compressed(self, batch: Tensor, compressor: Jpeg) -> Tensor:
-        """Compress a random fraction of the batch as JPEG of random quality.
+        """Apply JPEG compression of random quality to a random fraction of the batch.
 
-        Blocks start at a random offset, as in a cropped file.
+        The block grid has a random offset, as in a cropped JPEG file.
         """
         recipe, scale = self.recipe, 255 * self.std
         draws = self._uniform(4, len(batch), images=1)

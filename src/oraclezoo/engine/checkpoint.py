@@ -1,6 +1,7 @@
-"""Checkpoints: a state tree in one safetensors file, with the tree as JSON in its header.
+"""Checkpoints: a nested state in one safetensors file.
 
-Tree and tensors are in one file, so that a checkpoint is replaced atomically. Nothing is pickled.
+Tensors are stored as such, and the rest of the tree as JSON in the file's header. Because there is
+only one file, a new checkpoint replaces the old one atomically. Pickle is not used.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from oraclezoo.storage import write_atomically
 
 _KEY = "oraclezoo/state/2"
 _KEY_1 = "oraclezoo/state/1"
-"""Key of the tree in checkpoints of version 0.1, which have no digest."""
+"""Metadata key of the tree in checkpoints of version 0.1, which have no digest."""
 _TAGS = ("tensor", "tuple", "dict")
 
 
 def save_state(path: Path, state: Any) -> None:
-    """Write a tree of dicts, lists, tuples, numbers, strings, None and tensors, atomically.
+    """Atomically write a tree of dicts, lists, tuples, numbers, strings, None and tensors.
 
-    Raises PluginError if the state of a component contains any other type.
+    Raises PluginError if a component's state contains a value of any other type.
     """
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_flatten(state, "state", tensors))
@@ -40,9 +41,9 @@ def save_state(path: Path, state: Any) -> None:
 def load_state(path: Path) -> Any:
     """Return the tree that :func:`save_state` wrote, with tensors on the CPU.
 
-    ``load_state_dict`` moves tensors to the device. Step counts of optimizers stay on the CPU,
-    where reading them does not wait for the device. Raises ResultError if it cannot be read or its
-    content does not match its digest.
+    ``load_state_dict`` moves the tensors to the device. Optimizers' step counts stay on the CPU,
+    so that reading them does not require synchronization with the device. Raises ResultError if
+    the file cannot be read or its content does not match its digest.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe would block
@@ -58,7 +59,7 @@ def load_state(path: Path) -> Any:
 
 
 def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """Return the tree as JSON. Raises ValueError if the digest differs."""
+    """Return the tree as JSON text. Raises ValueError if the digest does not match."""
     if _KEY not in metadata:
         return metadata[_KEY_1]
     header = json.loads(metadata[_KEY])
@@ -69,7 +70,7 @@ def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of a tree and of name, type, shape and bytes of each tensor."""
+    """Return the SHA-256 of a tree and of the name, dtype, shape and bytes of each tensor."""
     digest = hashlib.sha256(tree.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
@@ -80,8 +81,8 @@ def _digest(tree: str, tensors: Mapping[str, Tensor]) -> str:
 def load_optimizer(optimizer: Optimizer, state: Any) -> None:
     """Load an optimizer's state, with each tensor in the memory layout of its parameter.
 
-    A checkpoint does not store layouts, and PyTorch's fused steps on the CPU iterate in memory
-    order: a momentum in a different layout would be added to the wrong elements.
+    Checkpoints do not store memory layouts, and PyTorch's fused CPU optimizers iterate in memory
+    order: a momentum buffer in a different layout would be applied to the wrong elements.
     """
     optimizer.load_state_dict(state)
     for parameter, entries in optimizer.state.items():
@@ -91,7 +92,7 @@ def load_optimizer(optimizer: Optimizer, state: Any) -> None:
 
 
 def unsavable(node: Any, where: str) -> str:
-    """Return the reason why :func:`save_state` would reject a state, or "". Copies nothing."""
+    """Return why :func:`save_state` would reject a state, or "" if it would not; copies nothing."""
     if node is None or isinstance(node, (Tensor, bool, int, float, str)):
         return ""
     if isinstance(node, (list, tuple)):

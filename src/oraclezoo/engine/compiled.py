@@ -1,4 +1,4 @@
-"""torch.compile for training: when to use it, and how to warm it up."""
+"""Use of torch.compile in training: the decision whether to compile, and the warm-up."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from oraclezoo.errors import UsageError
 CHOICES = ("auto", "on", "off")
 
 FROM_STEPS = 10_000
-"""Number of training steps from which ``auto`` compiles on CUDA. Compilation takes about half a
-minute and saves about 3 ms per step, the launch overhead of a small model's kernels.
+"""Minimum number of training steps for which ``auto`` compiles on CUDA. Compilation takes about
+half a minute and saves about 3 ms per step (kernel launch overhead of a small model).
 """
 
 PASSES = 3
-"""Warm-up passes: CUDA graphs are recorded in the second and first replayed in the third."""
+"""Number of warm-up passes: CUDA graphs are recorded in the second and replayed in the third."""
 
 
 def wanted(choice: str, device: torch.device, steps: int) -> bool:
@@ -35,15 +35,15 @@ def wanted(choice: str, device: torch.device, steps: int) -> bool:
 def compile_and_warm_up(
     model: nn.Module, device: torch.device, passes: Callable[[Callable[[Tensor], Tensor]], None]
 ) -> Callable[[Tensor], Tensor]:
-    """Compile the model's forward pass, on CUDA with CUDA graphs, and warm it up.
+    """Compile the model's forward pass (with CUDA graphs on CUDA) and warm it up.
 
     Buffers, gradients and PyTorch's random state are restored. The model itself is not wrapped, so
-    that the names in its state stay the same.
+    the keys of its state dict stay the same.
 
     Args:
         model: The model.
-        device: Its device.
-        passes: Runs a forward and a backward pass of a given function on dummy images.
+        device: The model's device.
+        passes: Runs a forward and a backward pass of the function it is given, on dummy images.
 
     Returns:
         The compiled forward pass.
@@ -68,7 +68,7 @@ def compile_and_warm_up(
 
 
 class kept_state:  # noqa: N801  # a context manager
-    """Context that restores buffers, gradients, mode and random state of a model."""
+    """Context that restores a model's buffers, gradients and mode, and the random state."""
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self.model = model

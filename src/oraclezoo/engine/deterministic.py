@@ -1,4 +1,4 @@
-"""Deterministic algorithms: bit-identical weights in repeated runs, also on a GPU."""
+"""Deterministic algorithms: repeated runs produce bit-identical weights, even on a GPU."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _NAMED = re.compile(r"(\S+?)(?:\(\))? does not have a deterministic implementati
 
 @contextmanager
 def deterministic(wanted: bool = True) -> Iterator[None]:
-    """Use deterministic algorithms of PyTorch and cuDNN, without TF32, and restore all settings.
+    """Use PyTorch's and cuDNN's deterministic algorithms without TF32; restore settings on exit.
 
-    Enter this context before the process first uses cuBLAS, which then reads its workspace setting.
-    Does nothing unless ``wanted``.
+    Enter this context before the process first uses cuBLAS, because cuBLAS reads its workspace
+    setting only once. The context does nothing if ``wanted`` is False.
 
     Raises:
-        UsageError: An operation has no deterministic implementation; the message names it.
+        UsageError: An operation has no deterministic implementation; the message names the
+            operation.
     """
     if not wanted:
         yield

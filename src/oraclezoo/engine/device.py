@@ -1,4 +1,4 @@
-"""Devices: CUDA, MPS (untested) and the CPU, and their free memory."""
+"""Device selection (CUDA, MPS (untested) or CPU) and memory queries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oraclezoo.errors import UsageError
 def pick(name: str = "auto") -> torch.device:
     """Return the device named ``"auto"`` (CUDA, MPS or CPU), ``"cpu"``, ``"cuda:1"`` or ``"mps"``.
 
-    Raises UsageError if this machine does not have it.
+    Raises UsageError if this machine does not have that device.
     """
     if name == "auto":
         if torch.cuda.is_available():
@@ -47,7 +47,7 @@ def synchronize(device: torch.device) -> None:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Compute convolutions in IEEE float32; cuDNN uses TF32 by default."""
+    """Compute convolutions in IEEE float32 instead of TF32, cuDNN's default."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -61,7 +61,7 @@ UNKNOWN_MEMORY_BYTES = 4 << 30
 
 
 def free_memory_bytes(device: torch.device) -> int:
-    """Return the bytes that this process can still allocate, on the host and on the device."""
+    """Return the number of bytes that this process can allocate on both the host and the device."""
     free = _free_on_host()
     if device.type == "cuda":
         free = min(free, torch.cuda.mem_get_info(device)[0])
@@ -69,7 +69,7 @@ def free_memory_bytes(device: torch.device) -> int:
 
 
 def _free_on_host() -> int:
-    """Return free memory by Linux's estimate, or less under a cgroup limit or ulimit."""
+    """Return the available memory as estimated by Linux, or less under a cgroup limit or ulimit."""
     estimates = []
     with suppress(OSError, AttributeError):
         line = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
@@ -94,7 +94,7 @@ def _free_on_host() -> int:
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """Return this process's peak device memory in bytes; on the CPU, its peak resident size."""
+    """Return the process's peak device memory in bytes (on the CPU, its peak resident size)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:

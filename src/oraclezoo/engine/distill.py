@@ -1,4 +1,4 @@
-"""Knowledge distillation: soft labels of teachers in addition to the hard labels."""
+"""Knowledge distillation: training on teachers' soft labels in addition to the hard labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """A classifier that averages the probabilities of its members.
+    """A classifier that averages the class probabilities of its members.
 
-    Images ``(N, C, H, W)`` to log mean probabilities ``(N, classes)``, which serve as logits.
+    Maps images ``(N, C, H, W)`` to log mean probabilities ``(N, classes)``, which serve as logits.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
@@ -31,15 +31,15 @@ def soften(
 ) -> Tensor:
     """Return ``(1 - weight) loss + weight T^2 KL(teacher || student)``, at temperature T.
 
-    From Hinton, Vinyals and Dean 2015, arXiv:1503.02531, section 2, with the divergence in place of
-    the cross-entropy; they differ by a constant.
+    From Hinton, Vinyals and Dean 2015, arXiv:1503.02531, section 2, with the KL divergence in place
+    of the cross-entropy; the two differ by a constant.
 
     Args:
-        loss: The loss without teachers, a scalar.
-        logits: Logits of the student, float ``(N, C)``.
-        teacher_logits: Logits of the teacher, float ``(N, C)``.
-        weight: Weight of the divergence, from 0 to 1.
-        temperature: Temperature of both softmaxes.
+        loss: The loss on the hard labels, a scalar.
+        logits: The student's logits, float ``(N, C)``.
+        teacher_logits: The teacher's logits, float ``(N, C)``.
+        weight: Weight of the KL divergence, from 0 to 1.
+        temperature: Temperature of both softmax functions.
     """
     divergence = F.kl_div(
         (logits.float() / temperature).log_softmax(1),

@@ -14,25 +14,26 @@ from oraclezoo.engine.records import TrainingData
 from oraclezoo.recipe import Recipe
 
 BATCH_SIZE = 500
-"""Batch size of evaluation; the result does not depend on it."""
+"""Batch size for evaluation; results do not depend on it."""
 
 
 class ViewsAveraged(nn.Module):
     """Test-time augmentation: a classifier that averages probabilities over views of an image.
 
     Maps standardized images ``(N, 1, H, W)`` to log mean probabilities ``(N, C)``, which serve as
-    logits. Multi-crop evaluation as in K. Jordan, arXiv:2404.00498.
+    logits. The multi-crop evaluation follows K. Jordan, arXiv:2404.00498.
 
     Args:
         net: The classifier.
-        pixels: Shift of the additional views up, down, left and right; 0 for none.
+        pixels: Number of pixels by which the additional views are shifted up, down, left and
+            right; 0 for no shifted views.
         black: Standardized value of padding pixels.
         flip: Whether to add the mirror image of each view.
     """
 
     JOINT_BATCH = 32
-    """Largest batch whose views are passed to the net in one pass, which is faster for small
-    batches only (docs/engine.md).
+    """Largest batch for which the net processes all views in one pass; for larger batches, one pass
+    is slower (docs/engine.md).
     """
 
     def __init__(self, net: nn.Module, pixels: int, black: float, *, flip: bool = False) -> None:
@@ -43,7 +44,7 @@ class ViewsAveraged(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return log mean probabilities over the image, its shifts, and their mirror images."""
         views = self._views(images)
-        # an exported graph takes any number of images
+        # an exported graph must accept any batch size
         if torch.compiler.is_exporting() or images.shape[0] <= self.JOINT_BATCH:
             logits = self.net(torch.cat(views))
             logits = logits.view(len(views), -1, logits.shape[1])
@@ -86,7 +87,7 @@ def probabilities(
 ) -> Tensor:
     """Return class probabilities float32 ``(N, C)`` of uint8 images ``(N, H, W)``.
 
-    The model is evaluated in evaluation mode; its mode is restored.
+    The model is switched to evaluation mode, and its previous mode is restored afterwards.
     """
     was_training = model.training
     model.eval()
@@ -100,7 +101,7 @@ def probabilities(
 
 
 def validation_metrics(model: nn.Module, recipe: Recipe, data: TrainingData) -> tuple[float, float]:
-    """Return accuracy and loss on the validation images, averaged over the recipe's views."""
+    """Return accuracy and loss on the validation images, with test-time augmentation if set."""
     scale = {"mean": data.mean, "std": data.std}
     flip = recipe.evaluate.flip and data.flip_keeps_label
     probs = probabilities(
@@ -113,7 +114,7 @@ def validation_metrics(model: nn.Module, recipe: Recipe, data: TrainingData) -> 
 
 
 def accuracy_and_loss(probs: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Return accuracy in [0, 1] and the mean negative log-likelihood in nats."""
+    """Return the accuracy in [0, 1] and the mean negative log-likelihood in nats."""
     probs, labels = probs.cpu(), labels.cpu()  # MPS has no float64
     right = (probs.argmax(1) == labels).double().mean()
     likelihood = probs.gather(1, labels.view(-1, 1)).double().clamp_min(1e-12)

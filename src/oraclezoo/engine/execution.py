@@ -1,6 +1,6 @@
-"""Execution settings, such as the device. They affect time and memory, not the recipe.
+"""Execution settings such as the device, which affect time and memory but not the recipe.
 
-Imports no torch, so that a process that only parses a job request starts quickly.
+This module does not import torch, so a process that only parses a job request starts quickly.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ class Execution:
     """Settings of a training run that are not part of its recipe.
 
     Attributes:
-        data_dir: Folder with the data set's files; None for the default folders.
+        data_dir: Folder that contains the data set's files; None for the default folders.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
-        compile: Use of ``torch.compile``: ``"auto"``, ``"on"`` or ``"off"``.
-        deterministic: Use deterministic algorithms on a GPU too.
-        stream_above: Size in bytes (or text such as ``"2GiB"``) above which a split is streamed
+        compile: Whether to use ``torch.compile``: ``"auto"``, ``"on"`` or ``"off"``.
+        deterministic: Whether to use deterministic algorithms on a GPU too.
+        stream_above: Size in bytes (or a string such as ``"2GiB"``) above which a split is streamed
             from its file; None for half of the free memory.
-        trackers: Options of each tracker, by its qualified name.
+        trackers: Options of each tracker, keyed by its qualified name.
     """
 
     data_dir: Path | None = None
@@ -38,7 +38,7 @@ class Execution:
     trackers: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
     def torch_device(self) -> torch.device:
-        """Return the device. Raises UsageError if this machine does not have it."""
+        """Return the torch device. Raises UsageError if this machine does not have it."""
         from oraclezoo.engine.device import pick
 
         return pick(self.device)
@@ -46,7 +46,7 @@ class Execution:
     def stream_limit(self) -> int:
         """Return the size in bytes above which a split is streamed to the device.
 
-        Raises UsageError if ``stream_above`` is not a size.
+        Raises UsageError if ``stream_above`` cannot be parsed as a size.
         """
         from oraclezoo.engine.streaming import stream_limit
 

@@ -1,4 +1,4 @@
-"""Errors of components that are detected during training, with the component's name."""
+"""Training errors that are caused by a component; the messages name the component."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from oraclezoo.recipe import Recipe
 
 
 def check_rates(optimizer: Optimizer, recipe: Recipe, when: str) -> None:
-    """Raise PluginError if a learning rate is not finite, so that the loss is not blamed.
+    """Raise PluginError if a learning rate is not finite, before it makes the loss diverge.
 
-    Rates in tensors are not read, since that would wait for the device.
+    Learning rates that are tensors are not read, since reading would synchronize with the device.
 
     Args:
         optimizer: The optimizer.
-        recipe: Its recipe, which names the scheduler.
-        when: End of the message.
+        recipe: The recipe, which names the scheduler.
+        when: The end of the error message, which says when the error occurred.
     """
     for group in optimizer.param_groups:
         rate: Any = group.get("lr", 0.0)
@@ -36,8 +36,8 @@ def diverged(quantity: str, epoch: int) -> DivergedError:
     """Return the error for a training run whose loss is no longer finite.
 
     Args:
-        quantity: Name of the quantity that is not finite.
-        epoch: Number of the epoch.
+        quantity: Clause that names the loss and its value, e.g. "the loss is nan".
+        epoch: Number of the epoch in which this happened.
 
     Returns:
         The error.
@@ -49,7 +49,7 @@ def diverged(quantity: str, epoch: int) -> DivergedError:
 
 
 def check_start(parts: Parts, recipe: Recipe) -> None:
-    """Raise PluginError if state or learning rates are not valid before training.
+    """Raise PluginError if the components' state or the learning rates are invalid before training.
 
     Args:
         parts: Model, optimizer and scheduler.

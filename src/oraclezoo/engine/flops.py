@@ -1,4 +1,4 @@
-"""FLOP counts of a training step, and the peak FLOP rate of a device."""
+"""FLOP count of a training step, and peak FLOP rate of a device."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from oraclezoo.engine.device import synchronize
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-"""Data type of each precision of a recipe."""
+"""Data type for each precision that a recipe can choose."""
 
 EDGE = {"cpu": 1024, "cuda": 8192}
-"""Height and width of the matrices whose product is timed; large enough to saturate the device.
-"""
+"""Number of rows and columns of the multiplied matrices; large enough to saturate the device."""
 
 
 def pass_flops(model: nn.Module, images: Tensor) -> int:
-    """Return the floating-point operations of a forward and a backward pass.
+    """Return the number of floating-point operations in a forward and a backward pass.
 
-    Convolutions, matrix products and attention are counted; a multiply-add counts as two.
+    Convolutions, matrix multiplications and attention are counted; a multiply-add counts as two.
 
     Args:
-        model: The model; a copy is used.
-        images: float ``(N, C, H, W)`` on the model's device.
+        model: The model; the passes run on a copy of it.
+        images: A batch, float ``(N, C, H, W)``, on the model's device.
     """
     twin = copy.deepcopy(model).train()
     with (
@@ -41,11 +40,12 @@ def pass_flops(model: nn.Module, images: Tensor) -> int:
 
 
 def matrix_flops_per_s(device: torch.device, dtype: torch.dtype, repeats: int = 15) -> float:
-    """Return the peak rate of matrix products in operations per second.
+    """Return the peak rate of matrix multiplication in floating-point operations per second.
 
-    This is the fastest of ``repeats`` products of two square matrices. On the CPU, a 3x3
-    convolution is timed as well: PyTorch uses a different library for it, the only one with the
-    widest vector instructions on some processors. Values are random: a GPU is faster on zeros.
+    This is the rate of the fastest of ``repeats`` multiplications of two square matrices. On the
+    CPU, a 3x3 convolution is timed as well: PyTorch computes it with a different library, which on
+    some processors is the only one that uses the widest vector instructions. The matrices are
+    random, because GPUs multiply zeros faster.
     """
     edge = EDGE.get(device.type, EDGE["cpu"])
     generator = torch.Generator(device=device).manual_seed(0)

@@ -1,4 +1,4 @@
-"""Sources of batches: a tensor on the device, or images that a thread reads ahead."""
+"""Batches of images, from a tensor on the device or from files that a thread reads ahead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from oraclezoo.contracts import Images
 
 AHEAD = 4
-"""Number of batches that are read ahead."""
+"""Number of batches to read ahead."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -24,8 +24,8 @@ class Streamed:
     """Images uint8 ``(N, H, W)`` that are copied to the device batch by batch.
 
     Args:
-        parts: Images, treated as if they were concatenated.
-        device: Device of the batches.
+        parts: Arrays of images, which are treated as one concatenated array.
+        device: Device that the batches are copied to.
     """
 
     def __init__(self, parts: Sequence[Images], device: torch.device) -> None:
@@ -36,9 +36,9 @@ class Streamed:
         return self.shape[0]
 
     def read(self, batches: Iterable[Rows]) -> Generator[Tensor]:
-        """Yield the images of each batch of row numbers, on the device, read ahead by a thread.
+        """Yield the images at each batch of row indices, on the device, read ahead by a thread.
 
-        Errors of the thread are raised here. Close the generator to end the thread.
+        Errors in the thread are raised here. Close the generator to end the thread.
         """
         pool = ThreadPoolExecutor(1, "oraclezoo-read-ahead")
         waiting: deque[Future[Tensor]] = deque()
@@ -77,9 +77,9 @@ def batches(
     Close the generator if you stop iterating early.
 
     Args:
-        images: Images uint8 ``(N, H, W)``.
-        labels: Labels int64 ``(N,)``.
-        order: Order of the images, int64 on the CPU.
+        images: Images, uint8 ``(N, H, W)``.
+        labels: Labels, int64 ``(N,)``.
+        order: Indices of the images in the order of use, int64 on the CPU.
         size: Batch size; an incomplete last batch is dropped.
         first: Number of batches to skip.
     """
@@ -97,7 +97,7 @@ def batches(
 
 
 def chunks(images: Tensor | Streamed, size: int) -> Generator[Tensor]:
-    """Yield all images in order, at most ``size`` at a time, on their device."""
+    """Yield all images in order, in chunks of at most ``size`` images, on their device."""
     if isinstance(images, Tensor):
         yield from torch.split(images, size)
         return
@@ -108,7 +108,7 @@ def chunks(images: Tensor | Streamed, size: int) -> Generator[Tensor]:
 
 
 def take(images: Tensor | Streamed, rows: Tensor) -> Tensor:
-    """Return the images with the indices ``rows``, int64 on the CPU, on their device."""
+    """Return the images at the indices ``rows`` (int64 on the CPU), on the images' device."""
     if isinstance(images, Tensor):
         return images[rows.to(images.device)]
     with closing(images.read([rows.numpy()])) as read:

@@ -1,6 +1,7 @@
-"""Changes of stroke thickness, sharpness and gray values, for a batch on its device.
+"""Change stroke thickness, sharpness and gray values of a batch on its device.
 
-Images are float32 ``(N, 1, H, W)`` with a light character. What differs by image is ``(N,)``.
+Images are float32 ``(N, 1, H, W)`` with a light character on a dark background. Parameters that
+differ between images are tensors ``(N,)``.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 REACH = 4
-"""Taps of the Gaussian kernel on each side of its center."""
+"""Number of taps of the Gaussian kernel on each side of its center."""
 ROUNDS = 8
-"""Iterations of the threshold selection, which converges in about five."""
+"""Number of iterations of the threshold selection, which converges in about five."""
 DITHER = 4
-"""Edge of the dithering matrix."""
+"""Side length of the dithering matrix."""
 
 
 def thickened(images: Tensor, pixels: Tensor) -> Tensor:
-    """Return images with strokes thicker by ``pixels`` on each side, thinner if negative.
+    """Return images with strokes thicker by ``pixels`` on each side, or thinner if negative.
 
-    Gray-scale dilation or erosion by a 3 x 3 square, of which ``|pixels|``, from 0 to 1, is the
-    weight. Images may be standardized.
+    Blends each image with its grayscale dilation (or erosion) by a 3 x 3 square, whose weight is
+    ``|pixels|``, from 0 to 1. Images may be standardized.
     """
     sign = torch.where(pixels < 0, -1.0, 1.0).view(-1, 1, 1, 1)
     changed = images * sign  # an erosion is a dilation of the negative
@@ -31,18 +32,18 @@ def thickened(images: Tensor, pixels: Tensor) -> Tensor:
         after = changed.narrow(axis, 1, inner)
         pairs = torch.maximum(before, after)
         first, last = (pairs.narrow(axis, at, 1) for at in (0, inner - 1))
-        # the maximum of three neighbors is that of two overlapping pairs; edges have one pair
+        # the maximum of three neighbors is the maximum of two overlapping pairs (one at an edge)
         left, right = torch.cat((first, pairs), axis), torch.cat((pairs, last), axis)
         changed = torch.maximum(left, right)
     return torch.lerp(images, changed * sign, pixels.abs().view(-1, 1, 1, 1))
 
 
 def blurred(images: Tensor, deviation: Tensor) -> Tensor:
-    """Return images after a Gaussian blur; edges are replicated.
+    """Apply a Gaussian blur to images, with replicated borders.
 
     Args:
         images: The images, which may be standardized.
-        deviation: Standard deviations in pixels, from 0 to 2.
+        deviation: Standard deviation of each image's blur in pixels, from 0 to 2.
     """
     places = torch.arange(-REACH, REACH + 1, device=images.device)
     taps = torch.exp(-0.5 * (places / deviation.clamp(min=0.05).view(-1, 1)) ** 2)
@@ -55,17 +56,17 @@ def blurred(images: Tensor, deviation: Tensor) -> Tensor:
 
 def toned(grays: Tensor, octaves: Tensor) -> Tensor:
     """Return gray values from 0 to 1 raised to the power of ``2 ** octaves`` (gamma)."""
-    # a power of 0 has no place here: float error may leave values slightly below it
+    # clamp above 0: rounding errors may leave values slightly below it
     return grays.clamp(0, 1) ** octaves.exp2().view(-1, 1, 1, 1)
 
 
 def shaded(grays: Tensor, loss: Tensor, angle: Tensor) -> Tensor:
-    """Return gray values under light that falls off linearly across the image.
+    """Return gray values under lighting that falls off linearly across the image.
 
     Args:
         grays: Gray values from 0 to 1.
-        loss: Fraction of the light that is lost at the darkest point of the border.
-        angle: Direction of the fall, in radians.
+        loss: Decrease in brightness at the darkest point of the border, as a fraction.
+        angle: Direction of the falloff in radians.
     """
     height, width = grays.shape[2:]
     y = torch.linspace(-1, 1, height, device=grays.device).view(1, height, 1)
@@ -76,15 +77,17 @@ def shaded(grays: Tensor, loss: Tensor, angle: Tensor) -> Tensor:
 
 
 def in_one_bit(grays: Tensor, dither: Tensor, first: Tensor) -> Tensor:
-    """Return gray values from 0 to 1 after reduction to 1 bit and smoothing.
+    """Reduce gray values from 0 to 1 to 1 bit, then smooth them.
 
-    Pixels above a threshold become 1, others 0. The smoothing is that of 1-bit pictures in
-    ``predict``: the kernel 1, 2, 1 in both directions.
+    Pixels above a threshold become 1, all others 0. They are smoothed as ``predict`` smooths 1-bit
+    images, with the kernel (1, 2, 1) in both directions.
 
     Args:
         grays: Gray values from 0 to 1.
-        dither: 0 for one threshold per image, 1 for ordered dithering, a mixture in between.
-        first: Row and column, 0 to 3, of the first pixel in the dithering matrix, int64 ``(N, 2)``.
+        dither: 0 for one threshold per image, 1 for ordered dithering; values in between blend the
+            two kinds of threshold.
+        first: Position (row and column, 0 to 3) of each image's first pixel in the dithering
+            matrix, int64 ``(N, 2)``.
     """
     height, width = grays.shape[2:]
     rows = torch.arange(height, device=grays.device) + first[:, :1]
@@ -98,10 +101,10 @@ def in_one_bit(grays: Tensor, dither: Tensor, first: Tensor) -> Tensor:
 
 
 def ordered(row: Tensor, column: Tensor) -> Tensor:
-    """Return the thresholds of ordered dithering at int64 places, between 0 and 1.
+    """Return the ordered-dithering thresholds, between 0 and 1, at int64 coordinates.
 
     Source: Bayer, "An optimum method for two-level rendition of continuous-tone pictures", ICC
-    1973. Its matrix of 4 x 4 interleaves the bits of the coordinates, which needs no table.
+    1973. The 4 x 4 matrix is computed by interleaving the bits of the coordinates.
     """
     mixed = row ^ column
     rank = 8 * (mixed & 1) + 4 * (row & 1) + (mixed & 2) + ((row & 2) >> 1)
@@ -109,11 +112,11 @@ def ordered(row: Tensor, column: Tensor) -> Tensor:
 
 
 def split(grays: Tensor) -> Tensor:
-    """Return the threshold ``(N,)`` that is halfway between the means of both sides.
+    """Return thresholds ``(N,)`` halfway between the mean of the pixels above and of those below.
 
     Source: Ridler and Calvard, "Picture thresholding using an iterative selection method", IEEE
-    Transactions on Systems, Man and Cybernetics 8 (1978). It is close to Otsu's threshold, and
-    needs no histogram.
+    Transactions on Systems, Man and Cybernetics 8 (1978). The result is close to Otsu's threshold,
+    and the method needs no histogram.
     """
     values = grays.flatten(1)
     threshold = values.mean(1, keepdim=True)

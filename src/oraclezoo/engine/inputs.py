@@ -1,4 +1,4 @@
-"""Training batches of one run: their order, augmentation and memory layout, all from its seed."""
+"""Training batches of one run, in an order and with augmentation determined by its seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.recipe import Recipe
 
 
 class Inputs:
-    """Batches for a recipe and a seed; ``augment`` is its augmenter."""
+    """Training batches of a recipe with a seed; ``augment`` is the augmenter."""
 
     def __init__(self, recipe: Recipe, data: TrainingData, seed: int, device: torch.device) -> None:
         check_fits(recipe, data)
@@ -34,29 +34,33 @@ class Inputs:
         )
 
     def order(self, epoch: int) -> Tensor:
-        """Return the order of the training images in an epoch, from the seed: int64 ``(N,)``."""
+        """Return an epoch's permutation of the training images, derived from the seed.
+
+        Returns:
+            Indices of the images, int64 ``(N,)``.
+        """
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         return torch.randperm(len(self.data.images), generator=generator)
 
     def batches(
         self, epoch: int, first: int = 0, limit: int | None = None
     ) -> Generator[tuple[Tensor, Tensor]]:
-        """Return a generator of images uint8 ``(B, H, W)`` and labels ``(B,)`` of an epoch.
+        """Return a generator of an epoch's batches: images uint8 ``(B, H, W)`` and labels ``(B,)``.
 
-        It starts at batch ``first`` and stops before batch ``limit``. Close it if you stop
-        iterating early.
+        The generator starts at batch ``first`` and stops before batch ``limit``. Close it if you
+        stop iterating early.
         """
         data, size = self.data, self.batch_size
         order = self.order(epoch)[: None if limit is None else limit * size]
         return batches(data.images, data.labels, order, size, first=first)
 
     def prepare(self, images: Tensor, axis: str, index: int) -> Tensor:
-        """Augment and standardize images with the seed of ``axis`` and ``index``."""
+        """Augment and standardize images with the seed derived from ``axis`` and ``index``."""
         self.augment.reseed(derive(self.seed, axis, index))
         return self._prepare(images)
 
     def blank(self, size: int) -> Tensor:
-        """Return a batch of ``size`` black images, prepared as for a step."""
+        """Return a batch of ``size`` black images, prepared as for a training step."""
         shape = (size, *self.data.images.shape[1:])
         return self._prepare(torch.zeros(shape, dtype=torch.uint8, device=self.device))
 
@@ -65,14 +69,14 @@ class Inputs:
 
 
 def check_fits(recipe: Recipe, data: TrainingData) -> None:
-    """Raise UsageError if a value of the recipe destroys images of the data's size."""
+    """Raise UsageError if an augmentation setting is too strong for images of the data's size."""
     edge = min(data.images.shape[1:])
     recipe.augment.check_fits(edge)
     recipe.evaluate.check_fits(edge)
 
 
 def steps_per_epoch(recipe: Recipe, images: int) -> int:
-    """Return the number of full batches in ``images``. Raises UsageError if there is none."""
+    """Return the number of full batches in an epoch. Raises UsageError if there are none."""
     steps = images // recipe.budget.batch_size
     if not steps:
         raise UsageError(

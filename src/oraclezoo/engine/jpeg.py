@@ -1,4 +1,4 @@
-"""JPEG compression artifacts of gray images, for a batch on its device."""
+"""JPEG compression artifacts for a batch of grayscale images, computed on their device."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LUMINANCE = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-"""Quantization table, vertical frequencies down: ITU-T T.81 (1992), table K.1."""
+"""Luminance quantization table (rows: vertical frequencies), ITU-T T.81 (1992), table K.1."""
 
 
 class Jpeg:
-    """Compresses and decompresses gray images as baseline JPEG does.
+    """Compresses and decompresses grayscale images like baseline JPEG.
 
-    Blocks of 8 x 8 pixels, padded by replication, are transformed (DCT-II), quantized and
-    transformed back (ITU-T T.81, A.3 and K.1). The table is scaled by quality as in the library of
-    the Independent JPEG Group (jcparam.c, 1991).
+    Images are padded by replication to blocks of 8 x 8 pixels, which are transformed (DCT-II),
+    quantized and transformed back (ITU-T T.81, A.3 and K.1). The quantization table is scaled by
+    quality as in the Independent JPEG Group's library (jcparam.c, 1991).
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -40,10 +40,10 @@ class Jpeg:
         """Return the decompressed images, float32 ``(N, 1, H, W)`` from 0 to 255.
 
         Args:
-            images: float32 ``(N, 1, H, W)`` from 0 to 255.
-            quality: Quality of each image, ``(N,)``, from 1 to 100.
-            first: Row and column, 0 to 7, of each image's first pixel in its block, int64
-                ``(N, 2)``, as in a cropped file; by default 0.
+            images: Images, float32 ``(N, 1, H, W)``, from 0 to 255.
+            quality: JPEG quality of each image, ``(N,)``, from 1 to 100.
+            first: Position (row and column, 0 to 7) of each image's first pixel in its block, int64
+                ``(N, 2)``; it may be nonzero in a cropped file. Zero by default.
         """
         count, _, height, width = images.shape
         if first is None:
@@ -66,11 +66,11 @@ class Jpeg:
         return (values[:, None] + 128).round().clamp(0, 255)
 
     def _places(self, size: int, first: Tensor) -> Tensor:
-        """Return the pixel index of each position in complete blocks along an axis, ``(N, P)``."""
+        """Return the pixel index ``(N, P)`` of each position along an axis of padded blocks."""
         places = torch.arange(-(-(size + EDGE - 1) // EDGE) * EDGE, device=first.device)
         return (places - first[:, None]).clamp(0, size - 1)
 
     def _steps(self, quality: Tensor) -> Tensor:
-        """Return the quantization table of each quality, ``(N, 8, 8)``."""
+        """Return the quantization table for each quality, ``(N, 8, 8)``."""
         percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
         return ((self.table * percent.view(-1, 1, 1) + 50) / 100).floor().clamp(1, 255)

@@ -1,4 +1,4 @@
-"""The loop over epochs: checkpoints, interruption and isolation of random state."""
+"""Epoch loop of training, with checkpoints, interruption and isolated random state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.engine.device import exact_float32
 from oraclezoo.errors import InterruptedRunError
 
 CHECKPOINT_EVERY_S = 15.0
-"""Minimum time between two checkpoints; the last epoch is always saved."""
+"""Minimum time between two checkpoints; the state after the last epoch is always saved."""
 
 
 class EpochLoop(Protocol):
@@ -27,7 +27,7 @@ class EpochLoop(Protocol):
         """Train the remaining steps of an epoch.
 
         Args:
-            should_stop: Polled after each step; True ends the epoch early.
+            should_stop: Called after each step; if it returns True, the epoch ends early.
 
         Returns:
             Whether the epoch ended early.
@@ -40,7 +40,7 @@ class EpochLoop(Protocol):
         """Write a checkpoint."""
 
     def interruption(self) -> str:
-        """Return the message of the error that an early stop raises."""
+        """Return the error message for a run that is stopped early."""
 
 
 def run_epochs(loop: EpochLoop, should_stop: Callable[[], bool]) -> None:
@@ -48,7 +48,7 @@ def run_epochs(loop: EpochLoop, should_stop: Callable[[], bool]) -> None:
 
     Args:
         loop: The training job.
-        should_stop: Polled after each step; True stops training.
+        should_stop: Called after each step; if it returns True, training stops.
 
     Raises:
         InterruptedRunError: If ``should_stop`` returned True; a checkpoint has been written.
@@ -73,7 +73,7 @@ def isolated(device: torch.device) -> Iterator[None]:
         device: Device of the computation.
 
     Yields:
-        None, during the computation.
+        None.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), exact_float32():

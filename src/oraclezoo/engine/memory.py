@@ -1,4 +1,4 @@
-"""Out-of-memory errors: recognize them, and estimate the batch size that fits."""
+"""Detection of out-of-memory errors, and estimates of the batch size that fits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from torch.utils._pytree import tree_leaves
 from oraclezoo.engine.device import free_memory_bytes
 
 SHARES = {"cuda": 0.8, "cpu": 0.4}
-"""Fraction of the free memory that a batch's tensors may take. Allocators round up and libraries
-need workspace; on the CPU, resident memory grew by 2.2 to 4 times the size of the tensors."""
+"""Fraction of the free memory that a batch's tensors may occupy. Allocators round sizes up and
+libraries need workspace; on the CPU, resident memory grew by 2.2 to 4 times the tensors' size."""
 
 PROBES = (2, 6)
-"""Batch sizes of the two passes that are measured."""
+"""Batch sizes of the two passes whose memory is measured."""
 
 _SAID = re.compile(
     r"can't allocate memory|not enough memory|bad_alloc|out of memory|ALLOC_FAILED", re.IGNORECASE
@@ -29,21 +29,22 @@ _SAID = re.compile(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that the host or a device is out of memory."""
+    """Return whether an error means that the host or a device has run out of memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and bool(_SAID.search(str(error)))
 
 
 def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> str:
-    """Return two lines about a batch that did not fit: its memory, and the batch size that fits.
+    """Return two lines of advice: the memory that the failed batch needs, and a size that fits.
 
-    Two small batches are measured, which separates the memory per image from the constant overhead.
+    The memory of two small batches is measured to separate the memory per image from the constant
+    overhead.
 
     Args:
         failed: Size of the batch that did not fit.
         device: The device.
-        passes: Runs a forward and a backward pass over a number of images.
+        passes: Runs a forward and a backward pass on the number of images it is given.
     """
     first = f"out of memory on {device.type} at a batch of {failed} images"
     try:
@@ -54,7 +55,7 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
         return f"{first}\neven {PROBES[-1]} do not fit: use a smaller model or another device"
     each = max(1.0, (more - few) / (PROBES[1] - PROBES[0]))
     always = max(0.0, few - PROBES[0] * each)
-    with suppress(OSError, AttributeError):  # glibc retains freed memory
+    with suppress(OSError, AttributeError):  # glibc keeps freed memory
         ctypes.CDLL(None).malloc_trim(0)
     free = free_memory_bytes(device)
     fits = batch_that_fits(SHARES.get(device.type, 0.4) * free - always, each, failed)
@@ -63,19 +64,20 @@ def advice(failed: int, device: torch.device, passes: Callable[[int], None]) -> 
 
 
 def batch_that_fits(free_bytes: float, each_bytes: float, failed: int) -> int:
-    """Return the largest power of two that fits and is at most half of ``failed``; at least 1.
+    """Return the largest batch size that fits, a power of two and at most half of ``failed``.
 
-    The bound of one half guards against estimates of the memory that are too low.
+    The limit of half the failed size keeps an underestimate of the memory from suggesting a batch
+    that would fail again. The result is at least 1.
     """
     fits = max(1, int(min(free_bytes / each_bytes, failed / 2)))
     return 1 << (fits.bit_length() - 1)
 
 
 def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
-    """Return the peak size in bytes of the tensors that ``work`` allocates.
+    """Return the peak total size in bytes of the tensors that ``work`` allocates.
 
-    On CUDA, the allocator reports it; on the CPU, it is summed over the tensors that operations
-    return.
+    On CUDA, the allocator reports the peak; on the CPU, it is computed from the sizes of the
+    tensors that operations return.
     """
     if device.type != "cuda":
         with _Held() as tensors:
@@ -89,7 +91,7 @@ def peak_bytes(device: torch.device, work: Callable[[], None]) -> int:
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
-    """Tracks the memory of all tensors that are created in the context until they are freed."""
+    """Tracks the total memory of the tensors that are created in the context and not yet freed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch

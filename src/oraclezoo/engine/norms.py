@@ -1,7 +1,7 @@
 """Recomputation of batch norm statistics for weights other than the training weights.
 
-Schedule-free optimizers evaluate at different weights than they train at (Defazio et al. 2024,
-arXiv:2405.15682; the authors' package recommends this).
+Schedule-free optimizers use different weights for evaluation than for training (Defazio et al.
+2024, arXiv:2405.15682); the authors' package recommends recomputing the statistics.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ BATCHES = 16
 
 
 def tracking(model: nn.Module) -> list[_BatchNorm]:
-    """Return the layers that have running statistics."""
+    """Return the batch norm layers that track running statistics."""
     norms = (module for module in model.modules() if isinstance(module, _BatchNorm))
     return [norm for norm in norms if norm.running_mean is not None]
 
 
 @torch.no_grad()
 def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
-    """Set the running statistics to plain means over batches of standardized images.
+    """Set the running statistics to their means over batches of standardized images.
 
-    All other layers are in evaluation mode, and the model stays in it. Without such layers no
-    batch is read.
+    All other layers run in evaluation mode, and the model is left in evaluation mode. If the model
+    has no running statistics, no batch is read.
     """
     norms = tracking(model)
     if not norms:
@@ -37,7 +37,7 @@ def regather(model: nn.Module, images: Iterable[Tensor]) -> None:
     counts = dict.fromkeys(norms, 0)
 
     def average(norm: _BatchNorm, inputs: object) -> None:
-        # like momentum=None in torch, which reads the count back from the device
+        # same as momentum=None in torch, which however reads the count from the device
         counts[norm] += 1
         norm.momentum = 1 / counts[norm]
 

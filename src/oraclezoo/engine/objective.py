@@ -1,4 +1,4 @@
-"""The training loss of a recipe: label-smoothed cross-entropy, and distillation if configured."""
+"""Training loss of a recipe: cross-entropy with label smoothing, and optional distillation."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ class Objective:
     """The loss of a batch, computed in the recipe's precision.
 
     Args:
-        recipe: Its sections ``loss``, ``distill`` and ``train.precision`` are used.
+        recipe: The recipe; only ``loss``, ``distill`` and ``train.precision`` are used.
         device: Device of the images.
-        teacher: Standardized images to logits, on the device; None without distillation.
+        teacher: Module on the device that maps standardized images to logits; None for no
+            distillation.
     """
 
     def __init__(self, recipe: Recipe, device: torch.device, teacher: nn.Module | None) -> None:
         self.recipe, self.device, self.teacher = recipe, device, teacher
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context of the recipe's mixed precision; it does nothing for fp32."""
+        """Return the autocast context for the recipe's precision; it does nothing for fp32."""
         if self.recipe.train.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.recipe.train.precision])

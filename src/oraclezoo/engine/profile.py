@@ -1,4 +1,4 @@
-"""Profiling: a trace of a few steps, the slowest operations, and the time per phase of a step."""
+"""Training profiler: trace of a few steps, slowest operations, and time per phase of a step."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NOTHING = nullcontext()
 
 
 class Unwatched:
-    """Profiler that does nothing."""
+    """A profiler that does nothing."""
 
     def span(self, phase: str) -> AbstractContextManager[object]:
-        """Return a context for the work of a phase.
+        """Return a context that encloses the work of a phase.
 
         Args:
             phase: One of :data:`PHASES`.
@@ -43,10 +43,10 @@ class Unwatched:
         return _NOTHING
 
     def epoch(self, step: int) -> AbstractContextManager[object]:
-        """Return a context for the steps of an epoch.
+        """Return a context that encloses the steps of an epoch.
 
         Args:
-            step: Number of its first step.
+            step: Number of the epoch's first step.
 
         Returns:
             A context manager.
@@ -59,7 +59,7 @@ class Unwatched:
 
 @dataclass(frozen=True)
 class Window:
-    """Ranges of the steps that are timed and traced."""
+    """Ranges of the steps to time and to trace."""
 
     timed: range
     traced: range
@@ -68,16 +68,17 @@ class Window:
 def choose_window(first: int, per_epoch: int, total: int) -> Window:
     """Choose the steps to profile.
 
-    After :data:`WARMUP_STEPS`, :data:`STEPS` steps are timed and as many are traced, or fewer if
-    the run is short. Traced steps are in one epoch, so that validation is not in the trace.
+    After :data:`WARMUP_STEPS` steps, :data:`STEPS` steps are timed and then the same number is
+    traced; both are fewer if the run is short. All traced steps are in the same epoch, so the trace
+    does not include validation.
 
     Args:
-        first: First step of the run.
-        per_epoch: Steps per epoch.
-        total: Total number of steps of the run.
+        first: Number of the run's first step.
+        per_epoch: Number of steps per epoch.
+        total: Total number of steps in the run.
 
     Returns:
-        The ranges of steps.
+        The ranges of steps to time and to trace.
 
     Raises:
         UsageError: If fewer than two steps remain.
@@ -98,15 +99,15 @@ def choose_window(first: int, per_epoch: int, total: int) -> Window:
 
 
 class Profiler(Unwatched):
-    """Profiler of a training run, which writes ``trace.json``; weights are not affected.
+    """Profiles a training run without affecting its weights, and writes ``trace.json``.
 
-    Tracing slows down every operation. The time of a step, and on the CPU of its phases, is
-    therefore measured on steps that are not traced.
+    Tracing slows down every operation. The time of a step is therefore measured on steps that are
+    not traced, and on the CPU so is the time of each phase.
 
     Args:
-        folder: Folder of ``trace.json``.
-        device: Device that trains.
-        window: The steps to profile.
+        folder: Folder for ``trace.json``.
+        device: Device used for training.
+        window: The steps to time and to trace.
     """
 
     def __init__(self, folder: Path, device: torch.device, window: Window) -> None:
@@ -122,25 +123,25 @@ class Profiler(Unwatched):
         self._tracing = False
 
     def count_flops(self, model: nn.Module, images: Tensor, precision: str) -> None:
-        """Count the operations of a step, and measure the device's peak rate.
+        """Count the floating-point operations of a step, and measure the device's peak rate.
 
         Args:
             model: The model.
-            images: A batch of prepared images.
-            precision: Precision of training, e.g. "bf16".
+            images: A batch of augmented and standardized images.
+            precision: Training precision, e.g. "bf16".
         """
         self.flops_per_step = pass_flops(model, images)
         self.matrix_flops_per_s = matrix_flops_per_s(self.device, DTYPES[precision])
 
     @contextmanager
     def epoch(self, step: int) -> Iterator[None]:
-        """Time the steps of an epoch, without the time between epochs.
+        """Time the steps of an epoch, excluding the time between epochs.
 
         Args:
-            step: Number of the first step.
+            step: Number of the epoch's first step.
 
         Yields:
-            None, during the epoch.
+            None.
         """
         self._step = step
         self._begin()
@@ -151,7 +152,7 @@ class Profiler(Unwatched):
             self._finish_trace()
 
     def step(self) -> None:
-        """See :class:`Unwatched`."""
+        """Record the end of a step; start or stop timing and tracing if it is due."""
         self._steps_timed += self._step in self.window.timed
         self._step += 1
         if self._step not in self.window.timed:
@@ -168,7 +169,7 @@ class Profiler(Unwatched):
             self._since = time.perf_counter()
 
     def _pause(self) -> None:
-        """Stop the clock if it runs; synchronizes with the device once instead of every step."""
+        """Stop the timer if it is running, after one synchronization with the device."""
         if self._since is not None:
             synchronize(self.device)
             self._timed_s += time.perf_counter() - self._since
@@ -191,7 +192,7 @@ class Profiler(Unwatched):
 
     @contextmanager
     def _clock(self, phase: str) -> Iterator[None]:
-        """Add the time of the block, without nested spans, to the phase's time."""
+        """Add the time of the enclosed block, excluding nested spans, to the phase's time."""
         self._nested_s.append(0.0)
         start = time.perf_counter()
         yield
@@ -208,13 +209,14 @@ class Profiler(Unwatched):
             self._tracing = False
 
     def report(self, precision: str) -> dict[str, Any]:
-        """Write ``trace.json`` and return the profile; call it after training.
+        """Write ``trace.json`` and return the profile; call this after training.
 
         Args:
-            precision: Precision of training, e.g. "bf16".
+            precision: Training precision, e.g. "bf16".
 
         Returns:
-            The profile as a JSON document; times in milliseconds, rates in operations per second.
+            The profile as a JSON document, with times in milliseconds and rates in floating-point
+            operations per second.
         """
         assert self._tracer is not None
         self._tracer.export_chrome_trace(str(self.folder / "trace.json"))
@@ -268,9 +270,9 @@ def _started_tracer(device: torch.device) -> profile:
 
 
 def _operations(tracer: profile, device: torch.device, steps: int) -> list[dict[str, Any]]:
-    """Return the operations with the longest self time; on CUDA by device time.
+    """Return the operations with the longest self time (on CUDA, self device time).
 
-    ``flops`` is the tracer's count for forward passes, or 0 if it has none.
+    ``flops`` is the tracer's FLOP count for forward passes, or 0 if the tracer reports none.
     """
     own_us: Callable[[Any], float] = lambda row: (  # noqa: E731  # a short key function
         row.self_device_time_total if device.type == "cuda" else row.self_cpu_time_total

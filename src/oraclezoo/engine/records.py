@@ -1,4 +1,4 @@
-"""Records of the engine: its input, its settings, its progress and its reports."""
+"""Data classes of the training engine: its inputs, settings, progress and metrics."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 class TrainingData:
     """Training and validation images, uint8 ``(N, H, W)``, and labels, int64 ``(N,)``.
 
-    Tensors are on the device. Streamed images stay in their file and are copied to the device batch
-    by batch; the batches are the same.
+    Tensors are on the device. Streamed images stay in their file and are copied to the device one
+    batch at a time; training results are the same for both.
     """
 
     images: Tensor | Streamed
@@ -36,7 +36,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Parts:
-    """The model, optimizer and scheduler of a recipe, and the requirements of the last two."""
+    """A recipe's model, optimizer and scheduler, with the optimizer's and scheduler's traits."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -77,10 +77,10 @@ class Callbacks:
     """Functions that a training run calls.
 
     Attributes:
-        on_epoch: Called after each epoch.
-        should_stop: Called after each step; True saves the state and ends the run with
-            InterruptedRunError.
-        progress: Called with one line of text per event; None logs warnings only.
+        on_epoch: Called with the metrics of each epoch.
+        should_stop: Called after each step; if it returns True, the state is saved and the run ends
+            with InterruptedRunError.
+        progress: Called with one line of text per event; if None, only warnings are logged.
     """
 
     on_epoch: Callable[[Epoch], None] = _ignore
@@ -93,13 +93,13 @@ class Callbacks:
             self.progress(text)
 
     def warn(self, text: str) -> None:
-        """Pass a warning to ``progress``, or to the log without one."""
+        """Pass a warning to ``progress`` if set, otherwise to the log."""
         (self.progress or logger.warning)(text)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The folder of a run's checkpoint, and whether the run continues from it."""
+    """The folder of a run's checkpoint, and whether the run resumes from that checkpoint."""
 
     folder: Path
     resume: bool = False
@@ -110,10 +110,12 @@ class TrainerOptions:
     """Optional settings of a trainer.
 
     Attributes:
-        compile: ``"auto"``, ``"on"`` or ``"off"`` (:mod:`oraclezoo.engine.compiled`).
-        profile: Folder for the trace of a few steps; None for no profile.
-        warn: Called with one line of text if a setting cannot be honored.
-        teacher: Standardized images to logits, on the device, for the distillation loss.
+        compile: Whether to compile the model: ``"auto"``, ``"on"`` or ``"off"``
+            (:mod:`oraclezoo.engine.compiled`).
+        profile: Folder for the profiler's trace of a few steps; None for no profile.
+        warn: Called with one line of text if a setting cannot be applied.
+        teacher: Module on the device that maps standardized images to logits, for the distillation
+            loss.
     """
 
     compile: str = "auto"
@@ -124,7 +126,7 @@ class TrainerOptions:
 
 @dataclass
 class Progress:
-    """The state of the loop: its position and its sums. ``train_s`` includes ``compile_s``."""
+    """Position and running totals of the training loop; ``train_s`` includes ``compile_s``."""
 
     epoch: int = 0
     step_in_epoch: int = 0

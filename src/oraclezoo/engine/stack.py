@@ -1,4 +1,4 @@
-"""A stack of models of one architecture that share forward and backward passes and steps."""
+"""Stacked models of one architecture with joint forward and backward passes and optimizer steps."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from torch.func import functional_call, vmap
 from torch.optim import Optimizer
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Maps logits ``(N, C)`` and labels ``(N,)`` to a scalar."""
+"""Loss function that maps logits ``(N, C)`` and labels ``(N,)`` to a scalar."""
 
 
 class Stack:
     """S models of one architecture, whose parameters and buffers become views of stacked tensors.
 
-    In-place updates of a model's parameters, by an optimizer or a checkpoint, change the stack. A
-    pass uses :func:`torch.vmap`: convolutions become grouped convolutions and linear layers batched
-    matrix products; each batch norm normalizes over the images of one model only.
+    In-place updates of a model's parameters, by an optimizer or a checkpoint, also change the
+    stacked tensors. Passes use :func:`torch.vmap`: convolutions become grouped convolutions, linear
+    layers become batched matrix multiplications, and batch norm computes separate statistics for
+    each model.
 
     Args:
-        models: The models, on one device.
-        loss: Loss function of one model.
-        autocast: Returns the context of a forward pass, e.g. for mixed precision.
+        models: The models, all on the same device.
+        loss: Loss function for a single model.
+        autocast: Returns the context for a forward pass, e.g. for mixed precision.
     """
 
     def __init__(
@@ -48,14 +49,14 @@ class Stack:
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits of each model on its images.
 
-        Buffers are updated as in separate passes. Random layers draw separate numbers for each
-        model, which differ from those of separate passes.
+        Buffers are updated as in separate passes. Random layers such as dropout draw separate
+        random numbers for each model, but not the same ones as in separate passes.
 
         Args:
-            images: float ``(S, N, 1, H, W)``.
+            images: A batch for each model, float ``(S, N, 1, H, W)``.
 
         Returns:
-            ``(S, N, C)``.
+            Logits ``(S, N, C)``.
         """
         stacked_pass = vmap(self._logits, randomness="different")
         result: Tensor = stacked_pass(self.parameters, self.buffers, images)
@@ -65,25 +66,27 @@ class Stack:
         """Return the loss of each model; see :meth:`logits`.
 
         Args:
-            images: float ``(S, N, 1, H, W)``.
-            labels: int64 ``(S, N)``.
+            images: A batch for each model, float ``(S, N, 1, H, W)``.
+            labels: Labels of the images, int64 ``(S, N)``.
 
         Returns:
-            ``(S,)``.
+            Losses ``(S,)``.
         """
         stacked_pass = vmap(self._loss, randomness="different")
         result: Tensor = stacked_pass(self.parameters, self.buffers, images, labels)
         return result
 
     def backward(self, losses: Tensor) -> None:
-        """Set the gradient of each parameter of each model; None if the loss does not depend on it.
+        """Compute the gradient of each parameter of each model.
+
+        The gradient of a parameter that the loss does not depend on is None.
 
         Args:
-            losses: ``(S,)``, from :meth:`losses`.
+            losses: Losses ``(S,)`` returned by :meth:`losses`.
         """
         trainable = {name: w for name, w in self.parameters.items() if w.requires_grad}
         grads = torch.autograd.grad(losses.sum(), list(trainable.values()), allow_unused=True)
-        optional: tuple[Tensor | None, ...] = grads  # torch's types omit None
+        optional: tuple[Tensor | None, ...] = grads  # torch's type annotation omits None
         for name, grad in zip(trainable, optional, strict=True):
             parts: Sequence[Tensor | None] = [None] * len(self.models)
             if grad is not None:
@@ -92,7 +95,7 @@ class Stack:
                 parameter.grad = part
 
     def is_bound(self) -> bool:
-        """Return whether the parameters are still views of the stack.
+        """Return whether the parameters are still views of the stacked tensors.
 
         Returns:
             False if an optimizer has replaced a parameter.
@@ -121,7 +124,7 @@ class Stack:
 
 
 def _bind(tensors: Sequence[Tensor]) -> Tensor:
-    """Stack tensors to ``(S, ...)``; each tensor becomes a view of its slice."""
+    """Stack tensors into one of shape ``(S, ...)``; each becomes a view of its slice."""
     first = tensors[0].detach()
     if first.ndim == 4 and first.is_contiguous(memory_format=torch.channels_last):
         strides = first.stride()
@@ -147,12 +150,12 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
     """Return the reason why models cannot be stacked.
 
     Copies of the first two models run two forward passes in training mode, stacked and separately.
-    Their logits and states must agree, and so must their predictions afterwards. Models that draw
-    random numbers are compared in evaluation mode only.
+    Both ways must give the same logits and states, and afterwards the same logits in evaluation
+    mode. Models that draw random numbers are compared in evaluation mode only.
 
     Args:
-        models: The models, of one architecture.
-        images: ``(2, N, 1, H, W)``.
+        models: The models, all of the same architecture.
+        images: A batch for each of two models, ``(2, N, 1, H, W)``.
 
     Returns:
         The reason, or "" if they can be stacked.
@@ -181,7 +184,7 @@ def refusal(models: Sequence[nn.Module], images: Tensor) -> str:
 
 
 def _passes(models: Sequence[nn.Module], images: Tensor) -> list[Tensor]:
-    """Return each model's logits in the second of two passes over separate images."""
+    """Return each model's logits in the second of two passes over that model's images."""
     return [[model(part) for _ in range(2)][1] for model, part in zip(models, images, strict=True)]
 
 
@@ -191,21 +194,21 @@ def _close(a: Tensor, b: Tensor) -> bool:
 
 
 class Merged:
-    """One step for S equal optimizers that update each parameter independently.
+    """A joint step for S identical optimizers that update each parameter independently.
 
-    The parameters of all models form one optimizer of the same class, whose batched operations
-    update S models in one call. Learning rate and other settings come from the first optimizer,
-    whose scheduler updates them.
+    The parameters of all models are passed to one optimizer of the same class, which updates the S
+    models in one call with batched operations. It shares the learning rate and other settings of
+    the first optimizer, which are updated by that optimizer's scheduler.
 
     Args:
-        optimizers: The optimizers, of one class and with equal settings.
+        optimizers: The optimizers, all of the same class and with equal settings.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
         self.optimizers = optimizers
         first = optimizers[0]
         self.one = object.__new__(type(first))
-        # call the class's method: a scheduler has wrapped step on the first instance
+        # call the class's method, because a scheduler has wrapped ``step`` of the first instance
         self.one.__dict__.update({k: v for k, v in vars(first).items() if k != "step"})
         self.one.param_groups = [
             {**group, "params": [p for each in optimizers for p in each.param_groups[i]["params"]]}
@@ -224,7 +227,7 @@ class Merged:
         self.one.step()
 
     def give_back(self) -> None:
-        """Give each optimizer the state of its model's parameters, e.g. for a checkpoint."""
+        """Copy the state back to the separate optimizers, e.g. to write a checkpoint."""
         for each in self.optimizers:
             for group in each.param_groups:
                 for parameter in group["params"]:

@@ -27,20 +27,20 @@ from oraclezoo.errors import DivergedError
 from oraclezoo.recipe import Recipe
 
 PROBE = 4
-"""Number of images of the trial pass that tests whether two models can be stacked."""
+"""Number of images in the trial pass that tests whether two models can be stacked."""
 
 
 class CannotStackError(Exception):
-    """The runs cannot be stacked and must be trained one by one; the message is the reason."""
+    """Raised if runs cannot be stacked and must be trained one by one; the message says why."""
 
 
 class StackedTrainer:
-    """Runs at the same step, trained as a stack by :meth:`fit`.
+    """Trains runs that are at the same step as a stack.
 
     Args:
-        trainers: One trainer per seed, of the same recipe and data.
-        separable: Whether the optimizer updates each parameter only from its gradient and state, so
-            that one optimizer step can update all runs.
+        trainers: One trainer per seed, all with the same recipe and data.
+        separable: Whether the optimizer's update of a parameter depends only on the parameter's
+            gradient and state, so that one optimizer step can update all runs.
     """
 
     def __init__(self, trainers: Sequence[Trainer], *, separable: bool) -> None:
@@ -71,13 +71,14 @@ class StackedTrainer:
         """Train all runs to the end of the recipe's budget, as :meth:`Trainer.fit` does for one.
 
         Args:
-            on_epoch: Called with each run and the metrics of its epoch.
-            on_diverged: Called with a run that diverged and was removed from the stack. By default
-                the error is raised.
-            should_stop: Called after each step; True saves the state of all runs and ends training.
+            on_epoch: Called after each epoch with each run's trainer and metrics.
+            on_diverged: Called with the trainer of a run that diverged and was removed from the
+                stack, and the error. By default the error is raised.
+            should_stop: Called after each step; if it returns True, the state of all runs is saved
+                and training ends.
 
         Raises:
-            DivergedError: If a run diverged and there is no ``on_diverged``.
+            DivergedError: If a run diverged and ``on_diverged`` is None.
             InterruptedRunError: If ``should_stop`` returned True.
             CannotStackError: If the optimizer does not update parameters in place.
         """
@@ -94,7 +95,7 @@ class StackedTrainer:
         return all(trainer.done for trainer in self.trainers)
 
     def interruption(self) -> str:
-        """Return the message of the error that an early stop raises."""
+        """Return the error message for a stack that is stopped early."""
         return (
             f"stopped in epoch {self.trainers[0].progress.epoch + 1} of "
             f"{self.recipe.budget.epochs}; the state of {len(self.trainers)} seeds is saved"
@@ -104,7 +105,7 @@ class StackedTrainer:
         """Train the remaining steps of an epoch.
 
         Args:
-            should_stop: Polled after each step; True ends the epoch early.
+            should_stop: Called after each step; if it returns True, the epoch ends early.
 
         Returns:
             Whether the epoch ended early.
@@ -140,7 +141,7 @@ class StackedTrainer:
         return stopped
 
     def _batches(self) -> Generator[tuple[Tensor, Tensor]]:
-        """Yield images ``(S * N, H, W)``, seed by seed, and labels ``(S, N)`` of each step."""
+        """Yield images ``(S * N, H, W)``, grouped by seed, and labels ``(S, N)`` for each step."""
         with ExitStack() as opened:
             each = [
                 opened.enter_context(
@@ -157,7 +158,7 @@ class StackedTrainer:
                 yield torch.cat(images), torch.stack(labels)
 
     def _update(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Take one optimizer step in each run and return the losses ``(S,)``."""
+        """Perform one optimizer step in each run and return the losses ``(S,)``."""
         losses = self.stack.losses(images, labels)
         self.stack.backward(losses)
         if self.recipe.train.clip_norm:
@@ -182,7 +183,7 @@ class StackedTrainer:
                 trainer.progress.loss_sum = trainer.progress.loss_sum + sums[index]
 
     def end_epoch(self) -> None:
-        """Validate each run; runs that diverged are removed from the stack.
+        """Validate each run, and remove diverged runs from the stack.
 
         Raises:
             CannotStackError: If the optimizer has replaced the parameters.
@@ -211,7 +212,7 @@ class StackedTrainer:
             self.merged.give_back()
 
     def save(self) -> None:
-        """Write a checkpoint of each run."""
+        """Write a checkpoint for each run."""
         self._split_optimizer()
         for trainer in self.trainers:
             trainer.save()
@@ -225,7 +226,7 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
         parts: Model, optimizer and scheduler of a run.
 
     Returns:
-        The reason, or "" if none is known.
+        The reason, or "" if there is none.
     """
     if parts.needs_closure:
         return "its optimizer needs a closure"
@@ -239,13 +240,13 @@ def unfit(recipe: Recipe, parts: Parts) -> str:
 
 
 def check(trainers: Sequence[Trainer]) -> None:
-    """Test whether runs can be stacked, on their first images.
+    """Test on a few images whether runs can be stacked.
 
     Args:
-        trainers: The runs.
+        trainers: The trainers of the runs.
 
     Raises:
-        CannotStackError: If they cannot be stacked; the message is the reason.
+        CannotStackError: If the runs cannot be stacked; the message says why.
     """
     first = trainers[0]
     reason = unfit(first.recipe, first.parts)
@@ -260,16 +261,16 @@ def check(trainers: Sequence[Trainer]) -> None:
 def fitting(trainer: Trainer, share: float = 0.5) -> int:
     """Estimate how many runs fit into memory as a stack.
 
-    The estimate for a run is twice the activations that a batch keeps for its backward pass (once
-    for their gradients), plus five copies of the weights (stack, gradients, optimizer state, moving
-    average).
+    Each run is estimated to need twice the memory of the activations that a batch stores for the
+    backward pass (once for the activations and once for their gradients), plus five copies of the
+    weights (stack, gradients, optimizer state, moving average).
 
     Args:
-        trainer: One of the runs.
+        trainer: The trainer of one run.
         share: Fraction of the free memory to use.
 
     Returns:
-        Number of runs, at least 1.
+        The number of runs, at least 1.
     """
     images = _sample(trainer.data, 2)
     saved: dict[int, int] = {}
@@ -296,6 +297,6 @@ def fitting(trainer: Trainer, share: float = 0.5) -> int:
 
 
 def _sample(data: TrainingData, count: int) -> Tensor:
-    """Return the first ``count`` images, standardized; repeated if there are fewer."""
+    """Return the first ``count`` images, standardized; they repeat if there are fewer."""
     rows = torch.arange(count) % len(data.images)
     return standardize(take(data.images, rows), data.mean, data.std)

@@ -1,4 +1,4 @@
-"""The limit above which images are streamed from their files instead of being held in memory."""
+"""Size limit above which images are streamed from their files instead of kept in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oraclezoo.engine.device import free_memory_bytes
 from oraclezoo.errors import UsageError
 
 VARIABLE = "ORACLEZOO_STREAM_ABOVE"
-"""Environment variable with the default size."""
+"""Environment variable that sets the default limit."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
@@ -20,8 +20,8 @@ def stream_limit(requested: int | str | None, device: torch.device) -> int:
     """Return the size in bytes above which images are streamed.
 
     Args:
-        requested: The size; by default that of ``$ORACLEZOO_STREAM_ABOVE``, or half of the free
-            memory of the host or device, whichever is smaller.
+        requested: The size; if None, the value of ``$ORACLEZOO_STREAM_ABOVE``, or if that is not
+            set, half of the free memory of the host or the device, whichever is smaller.
         device: Device that images are copied to.
 
     Raises:
@@ -32,7 +32,7 @@ def stream_limit(requested: int | str | None, device: torch.device) -> int:
 
 
 def size_bytes(size: int | str) -> int:
-    """Parse a size such as ``512MB`` (10^6 bytes each), ``2GiB`` (2^30 each) or ``1000000``.
+    """Parse a size such as ``512MB`` (MB: 10^6 bytes), ``2GiB`` (GiB: 2^30 bytes) or ``1000000``.
 
     Raises UsageError if it cannot be parsed.
     """

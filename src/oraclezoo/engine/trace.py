@@ -1,4 +1,4 @@
-"""GPU time by phase, from a Chrome trace of PyTorch's profiler."""
+"""GPU time per phase, computed from a Chrome trace of PyTorch's profiler."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _LAUNCHES = ("cuda_runtime", "cuda_driver")
 
 
 def device_ms(trace: dict[str, Any], prefix: str, phases: Sequence[str]) -> dict[str, float]:
-    """Return the milliseconds of GPU work that was launched in each phase.
+    """Return the time in milliseconds of the GPU work that was launched in each phase.
 
-    A kernel belongs to the innermost range that contains its launch in time. Threads are ignored,
-    since the backward pass launches from another thread. Work outside all ranges is not counted.
+    A kernel belongs to the phase of the innermost range during which it was launched. The thread is
+    ignored, since the backward pass launches kernels from another thread. Work outside all ranges
+    is not counted.
     """
     events = trace["traceEvents"]
     ranges = [

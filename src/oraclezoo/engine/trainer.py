@@ -1,8 +1,9 @@
-"""The trainer: fits a model to images that are in device memory or are streamed to it.
+"""Trainer: fits a model to images that are in device memory or are streamed to the device.
 
-All randomness is a function of the seed and the step, so that resuming does not change the final
-weights (bit for bit on the CPU). The inner loop never waits for the device, except for the steps of
-a few optimizers (docs/engine.md) and for fp16's gradient scaler with an unfused optimizer.
+All random numbers are functions of the seed and the step, so a resumed run ends with the same
+weights as an uninterrupted one (bit for bit on the CPU). The inner loop does not synchronize with
+the device, except in the steps of a few optimizers (docs/engine.md) and in fp16's gradient scaler
+with an optimizer that is not fused.
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ from oraclezoo.recipe import Recipe
 
 
 class Trainer:
-    """One training run with one seed. :meth:`fit` trains, from a checkpoint after :meth:`resume`.
+    """One training run with one seed.
+
+    Call :meth:`fit` to train; call :meth:`resume` first to continue from a checkpoint.
 
     Args:
         recipe: A resolved recipe.
         parts: Model, optimizer and scheduler of the recipe, on ``device``.
         data: Training and validation images, on ``device`` or streamed to it.
-        seed: Seed of data order, augmentation and dropout.
+        seed: Seed for data order, augmentation and dropout.
         device: Device to train on.
         folder: Folder for checkpoints.
-        options: Compilation, profile and teacher.
+        options: Settings of compilation, profiling and distillation.
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class Trainer:
 
     @property
     def kept(self) -> nn.Module:
-        """The module to evaluate: the moving average if the recipe has one."""
+        """The module to evaluate: the moving average if the recipe uses one, else the model."""
         return self.parts.model if self.ema is None else self.ema.module
 
     @property
@@ -105,11 +108,12 @@ class Trainer:
     ) -> None:
         """Train to the end of the recipe's budget.
 
-        Writes ``last.safetensors`` and ``best.safetensors`` to the folder.
+        Writes ``last.safetensors`` and ``best.safetensors`` to the run's folder.
 
         Args:
             on_epoch: Called with the metrics of each epoch.
-            should_stop: Called after each step; True saves the state and ends the run.
+            should_stop: Called after each step; if it returns True, the state is saved and the run
+                ends.
 
         Raises:
             InterruptedRunError: ``should_stop`` returned True.
@@ -132,7 +136,7 @@ class Trainer:
         raise OutOfMemoryError(memory.advice(size, self.device, self.dummy_pass))
 
     def seed_random(self) -> None:
-        """Seed torch for dropout, or restore the random state of the checkpoint."""
+        """Seed torch's generators (used by dropout), or restore the checkpoint's random state."""
         if self.step == 0:
             torch.manual_seed(derive(self.seed, "dropout"))
         elif self._random_state is not None:
@@ -152,7 +156,7 @@ class Trainer:
             self._compile()
 
     def interruption(self) -> str:
-        """Return the message of the error that an early stop raises."""
+        """Return the error message for a run that is stopped early."""
         return (
             f"stopped in epoch {self.progress.epoch + 1} of {self.recipe.budget.epochs}; "
             "the state is saved; run the same command with --resume to continue"
@@ -185,7 +189,7 @@ class Trainer:
                         self.ema.update_parameters(model)
                 progress.loss_sum = progress.loss_sum + loss.detach()
                 progress.step_in_epoch += 1
-                if self.step == 1:  # most optimizers create their state in the first step
+                if self.step == 1:  # most optimizers initialize their state in the first step
                     check_state(self.parts, self.recipe)
                 watch.step()
                 stopped = should_stop()
@@ -196,11 +200,11 @@ class Trainer:
         return stopped
 
     def _update(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Take one optimizer step and return the loss of the batch, on the device."""
+        """Perform one optimizer step and return the batch's loss, on the device."""
         optimizer, scaler, span = self.parts.optimizer, self.scaler, self.watch.span
 
         def closure() -> Tensor:
-            self.progress.examples += len(labels)  # some optimizers call it more than once
+            self.progress.examples += len(labels)  # some optimizers call the closure repeatedly
             optimizer.zero_grad(set_to_none=True)
             with span("forward"):
                 loss = self.objective(self.net, images, labels)
@@ -222,12 +226,12 @@ class Trainer:
         return loss
 
     def dummy_pass(self, size: int, net: Callable[[Tensor], Tensor] | None = None) -> None:
-        """Run a forward and a backward pass over ``size`` black images, without a step."""
+        """Run a forward and a backward pass on ``size`` black images, without an optimizer step."""
         labels = torch.zeros(size, dtype=torch.int64, device=self.device)
         self.objective(net or self.parts.model, self.inputs.blank(size), labels).backward()  # type: ignore[no-untyped-call]  # untyped in torch
 
     def _compile(self) -> None:
-        """Compile and warm up, or continue in eager mode; counts as training time."""
+        """Compile and warm up the model, or fall back to eager mode; counts as training time."""
         start, model, size = time.perf_counter(), self.parts.model, self.recipe.budget.batch_size
         try:
             self.net = compiled.compile_and_warm_up(
@@ -266,7 +270,7 @@ class Trainer:
         )
         if validated:
             self._validate()
-        held_out = validated and not self.recipe.data.refit  # otherwise trained on
+        held_out = validated and not self.recipe.data.refit  # refit trains on these images
         return Epoch(
             epoch=progress.epoch,
             step=self.step,
@@ -284,7 +288,7 @@ class Trainer:
             self.parts.optimizer.eval()  # type: ignore[attr-defined]  # declared by the fact
             self.regather_norms()
         accuracy, loss = validation_metrics(self.kept, self.recipe, self.data)
-        if not math.isfinite(loss):  # the last step of an epoch can ruin the weights
+        if not math.isfinite(loss):  # the last step of an epoch can make the weights diverge
             raise diverged(f"the validation loss is {loss}", progress.epoch)
         progress.validation_accuracy, progress.validation_loss = accuracy, loss
         if self.parts.metric_scheduler:
@@ -295,7 +299,7 @@ class Trainer:
             save_state(self.folder / "best.safetensors", {"model": self.kept.state_dict()})
 
     def regather_norms(self) -> None:
-        """Recompute batch norm's statistics for the kept weights; counts as training time."""
+        """Recompute batch norm statistics of :attr:`kept`; the time counts as training time."""
         start = time.perf_counter()
 
         def prepared() -> Iterator[Tensor]:
@@ -310,7 +314,7 @@ class Trainer:
         self.progress.train_s += time.perf_counter() - start
 
     def save(self) -> None:
-        """Write ``last.safetensors``, which :meth:`resume` reads, atomically."""
+        """Atomically write ``last.safetensors``, which :meth:`resume` reads."""
         state = {
             "recipe": self.recipe.hash,
             "seed": self.seed,
@@ -328,8 +332,8 @@ class Trainer:
         """Load ``last.safetensors`` if it exists; return whether it does.
 
         Raises:
-            UsageError: It belongs to a different recipe or seed.
-            ResultError: It cannot be read.
+            UsageError: The checkpoint belongs to a different recipe or seed.
+            ResultError: The checkpoint cannot be read.
         """
         path = self.folder / "last.safetensors"
         if not path.is_file():

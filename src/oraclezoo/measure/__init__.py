@@ -1,1 +1,1 @@
-"""Measurement: hardware, calibration, latency, size."""
+"""Measurement of latency, model size, memory, hardware and statistics."""

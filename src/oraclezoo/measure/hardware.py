@@ -1,4 +1,4 @@
-"""Hardware and library versions of a measurement, and the machine's current speed."""
+"""Description of the hardware and library versions, and a measure of the machine's speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIBRARIES = ("torch", "timm", "numpy", "scipy", "onnx", "onnxruntime", "torch-pr
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Return the hardware fields of a result except ``calibration_s``; sizes in bytes."""
+    """Return a result's hardware fields, except ``calibration_s``; memory sizes are in bytes."""
     cpu, cores, threads = cpu_name(), os.cpu_count() or 1, torch.get_num_threads()
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -39,19 +39,19 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 def class_of(device: str, device_memory_bytes: int | None, cores: int, threads: int) -> str:
-    """Return the hardware class of a device; only a GPU's memory is known separately."""
+    """Return the hardware class: a GPU with its memory, or a CPU with cores and threads."""
     if device_memory_bytes is None:
         return slug(f"{device}-{cores}c-{threads}t")
     return slug(f"{device}-{device_memory_bytes / 2**30:.0f}gib")
 
 
 def slug(text: str) -> str:
-    """Convert text to lower case, with a dash for each run of other characters, for file names."""
+    """Convert text to a file name: lower case, with dashes in place of special characters."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def cpu_name() -> str:
-    """Return the processor's model name as the system reports it."""
+    """Return the processor's model name as reported by the operating system."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         match = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
@@ -61,7 +61,7 @@ def cpu_name() -> str:
 
 
 def memory_bytes() -> int:
-    """Return the machine's physical memory in bytes; 0 if the system does not report it."""
+    """Return the machine's physical memory in bytes, or 0 if the system does not report it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not on Windows
@@ -83,10 +83,10 @@ def libraries() -> dict[str, str]:
 
 
 def calibrate(device: torch.device, repeats: int = 3) -> float:
-    """Return the median seconds of a fixed workload: one training pass of a small CNN.
+    """Return the median time in seconds of a fixed workload, a training pass of a small CNN.
 
-    Every timing records it, so that times from a busy machine can be recognized. The workload is
-    fixed within a protocol version.
+    This time is recorded with every timing, so that timings from a busy machine can be recognized.
+    The workload does not change within a protocol version.
     """
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(128, 32, 28, 28, generator=generator).to(device)
@@ -102,7 +102,7 @@ def calibrate(device: torch.device, repeats: int = 3) -> float:
         F.conv2d(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
         _synchronise(device)
         times.append(time.perf_counter() - start)
-    return median(times[1:])  # the first warms up
+    return median(times[1:])  # the first is a warm-up
 
 
 def _synchronise(device: torch.device) -> None:

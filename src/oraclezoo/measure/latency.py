@@ -1,4 +1,4 @@
-"""Latency of a PyTorch model for a batch, with percentiles."""
+"""Measure the latency of a PyTorch model per batch, with percentiles."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ def measure(
 ) -> Times:
     """Time ``call`` repeatedly, after ``warmup`` calls that are not timed.
 
-    CUDA calls are timed by events, others by the monotonic clock.
+    Calls on CUDA are timed with CUDA events, all others with the monotonic clock.
 
     Args:
         call: The function to time.
-        device: Device that the call runs on.
+        device: Device that the function runs on.
         warmup: Number of calls before timing starts.
         min_repeats: Minimum number of timed calls.
         max_repeats: Maximum number of timed calls.
-        budget_s: Seconds after which timing ends, within these bounds.
+        budget_s: Time in seconds after which timing ends, subject to ``min_repeats`` and
+            ``max_repeats``.
     """
     for _ in range(warmup):
         call()
@@ -52,17 +53,19 @@ def eager(
     budget_s: float = 1.0,
     min_repeats: int = 30,
 ) -> list[LatencyRow]:
-    """Time the forward pass of a module in eager mode, from standardized float32 NHWC images.
+    """Time the forward pass of a module in eager mode on standardized float32 images.
+
+    The images are in channels-last memory format (NHWC).
 
     Args:
         model: The module; it is moved to the device and put into evaluation mode.
-        in_chans: Channels of its input.
-        image_size: Width and height of its input in pixels.
+        in_chans: Number of input channels.
+        image_size: Width and height of the images in pixels.
         device: Device to run on.
-        settings: Pairs of batch size and threads; by default batch 1 on one thread and batch 256
-            on PyTorch's number of threads.
-        budget_s: Approximate seconds for each setting.
-        min_repeats: Minimum number of timed passes for each setting.
+        settings: Pairs of batch size and number of threads; by default batch 1 on one thread, and
+            batch 256 on PyTorch's number of threads.
+        budget_s: Approximate time per setting, in seconds.
+        min_repeats: Minimum number of timed passes per setting.
 
     Returns:
         One latency row for each setting.
@@ -88,9 +91,10 @@ def passes(
     settings: Sequence[tuple[int, int]] | None = None,
     repeats: Repeats | None = None,
 ) -> list[LatencyRow]:
-    """Time the forward pass of a module without preparing it, e.g. compiled or in bf16.
+    """Time the forward pass of a module as it is, e.g. compiled or in bf16.
 
-    ``runtime`` and ``precision`` are copied to the rows; everything else is as in :func:`eager`.
+    ``runtime`` and ``precision`` are copied to the latency rows; the other arguments are the same
+    as for :func:`eager`.
     """
     rows, limits = [], repeats or Repeats()
     for batch_size, threads in settings or ((1, 1), (256, torch.get_num_threads())):
@@ -123,7 +127,7 @@ def first_passes_s(
     device: torch.device,
     settings: Sequence[tuple[int, int]],
 ) -> float:
-    """Return the seconds of the first pass of each setting: a compiled module's compile time."""
+    """Return the total time in seconds of each setting's first pass, which includes compilation."""
     start = time.perf_counter()
     for batch_size, threads in settings:
         with _threads(threads), torch.inference_mode():

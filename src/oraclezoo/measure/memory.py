@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def peak_bytes() -> int | None:
-    """Return the peak resident size in bytes, including libraries; None if it is not reported.
+    """Return the peak resident set size in bytes, including libraries, or None if it is unknown.
 
-    Linux's ``/proc`` is preferred, since ``getrusage`` starts at the size of the parent process.
+    Linux's ``/proc`` is preferred, because ``getrusage`` counts from the size of the parent
+    process.
     """
     status = Path("/proc/self/status")
     if status.is_file():

@@ -1,4 +1,4 @@
-"""Latency of an ONNX file in ONNX Runtime. Does not import torch."""
+"""Measure the latency of an ONNX file in ONNX Runtime, without importing torch."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def onnx(
     budget_s: float = 1.0,
     min_repeats: int = 30,
 ) -> list[LatencyRow]:
-    """Time an ONNX file on the CPU, on random images of its input type.
+    """Time an ONNX file on the CPU with random images.
 
     Args:
-        path: The file; its input is uint8 ``(N, H, W)`` or float32 ``(N, 1, H, W)``.
-        image_size: Width and height of its input in pixels.
-        precision: Copied to the rows.
-        settings: Pairs of batch size and threads.
-        budget_s: Approximate seconds for each setting.
-        min_repeats: Minimum number of timed runs for each setting.
+        path: The file; its input must be uint8 ``(N, H, W)`` or float32 ``(N, 1, H, W)``.
+        image_size: Width and height of the images in pixels.
+        precision: Precision of the file, which is copied to the latency rows.
+        settings: Pairs of batch size and number of threads.
+        budget_s: Approximate time per setting, in seconds.
+        min_repeats: Minimum number of timed runs per setting.
 
     Returns:
         One latency row for each setting.

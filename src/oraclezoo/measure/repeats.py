@@ -1,4 +1,4 @@
-"""Repeated timing of a function, with percentiles."""
+"""Time a function repeatedly, and compute percentiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Repeats:
-    """Number of timed calls: until ``budget_s`` seconds have passed, within the two bounds."""
+    """Limits on repeated timing: a time budget in seconds, and bounds on the number of calls."""
 
     budget_s: float = 1.0
     min_repeats: int = 30
@@ -29,7 +29,7 @@ class Times:
 
 
 def repeat(once_ms: Callable[[], float], repeats: Repeats) -> Times:
-    """Call ``once_ms`` repeatedly and summarize the milliseconds that it returns."""
+    """Call ``once_ms`` repeatedly and summarize the durations in ms that it returns."""
     times: list[float] = []
     stop = time.monotonic() + repeats.budget_s
     while len(times) < repeats.min_repeats or (
@@ -41,7 +41,7 @@ def repeat(once_ms: Callable[[], float], repeats: Repeats) -> Times:
 
 
 def clock_ms(call: Callable[[], object]) -> float:
-    """Return the duration of one call in milliseconds, measured by the monotonic clock."""
+    """Return the duration of one call in milliseconds, measured with the monotonic clock."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3

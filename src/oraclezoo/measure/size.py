@@ -1,4 +1,4 @@
-"""Number of parameters and multiply-accumulates of a module."""
+"""Count the parameters and multiply-accumulates of a module."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ def parameters(model: nn.Module) -> int:
 
 
 def macs(model: nn.Module, *, in_chans: int, image_size: int) -> int:
-    """Return the multiply-accumulates of one image's forward pass.
+    """Return the number of multiply-accumulates in a forward pass for one image.
 
-    Convolutions, matrix products and attention are counted: half of PyTorch's FLOP count.
+    This is half of PyTorch's FLOP count, which includes convolutions, matrix multiplications and
+    attention.
     """
     device = next(model.parameters()).device
     image = torch.zeros(1, in_chans, image_size, image_size, device=device)

@@ -1,4 +1,4 @@
-"""System metrics for trackers: processor, memory and GPU use."""
+"""System metrics for trackers: CPU, memory and GPU utilization."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ GIB = 2**30
 
 
 class System:
-    """Source of system metrics; processor use is averaged since the previous call.
+    """Source of system metrics; CPU utilization is averaged since the previous call.
 
-    Names and units: ``system/cpu_percent`` (100 is one core), ``system/memory_gib`` (resident) and
-    ``system/memory_free_gib`` (of the machine), on CUDA also ``system/gpu_memory_gib`` (allocated
-    by torch), ``system/gpu_memory_free_gib`` and, where the driver's library is installed,
+    The metrics are ``system/cpu_percent`` (100 for one fully used core), ``system/memory_gib``
+    (resident memory of this process) and ``system/memory_free_gib`` (free memory of the machine).
+    On CUDA there are also ``system/gpu_memory_gib`` (reserved by torch) and
+    ``system/gpu_memory_free_gib``, and if the package nvidia-ml-py is installed,
     ``system/gpu_percent``, ``system/gpu_watts`` and ``system/gpu_celsius``.
     """
 
@@ -25,7 +26,7 @@ class System:
         self._cpu, self._wall = time.process_time(), time.perf_counter()
 
     def figures(self) -> dict[str, float]:
-        """Return the metrics that this system reports."""
+        """Return the metrics that are available on this system."""
         cpu, wall = time.process_time(), time.perf_counter()
         share = (cpu - self._cpu) / max(wall - self._wall, 1e-9)
         self._cpu, self._wall = cpu, wall
@@ -47,7 +48,7 @@ class System:
             "system/gpu_memory_gib": torch.cuda.memory_reserved(self.device) / GIB,
             "system/gpu_memory_free_gib": free / GIB,
         }
-        with suppress(ImportError, RuntimeError, OSError):  # they need the package nvidia-ml-py
+        with suppress(ImportError, RuntimeError, OSError):  # without nvidia-ml-py
             metrics["system/gpu_percent"] = float(torch.cuda.utilization(self.device))
             metrics["system/gpu_watts"] = torch.cuda.power_draw(self.device) / 1000
             metrics["system/gpu_celsius"] = float(torch.cuda.temperature(self.device))

@@ -13,13 +13,13 @@ from scipy.optimize import minimize_scalar
 from oraclezoo.errors import UsageError
 
 BOUNDS = (0.05, 20.0)
-"""Bounds of the temperature."""
+"""Lower and upper bound of the temperature."""
 
 _LEAST = 1e-30
 
 
 def tempered(probabilities: npt.ArrayLike, temperature: float) -> npt.NDArray[np.float64]:
-    """Return probabilities ``(N, C)`` after division of their logits by ``temperature``."""
+    """Return the probabilities ``(N, C)`` that result from dividing logits by ``temperature``."""
     logits = np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST)) / temperature
     powers = np.exp(logits - logits.max(1, keepdims=True))
     shares: npt.NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
@@ -27,18 +27,18 @@ def tempered(probabilities: npt.ArrayLike, temperature: float) -> npt.NDArray[np
 
 
 def mean_loss(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Return the mean negative log-likelihood in nats of integer labels ``(N,)``."""
+    """Return the mean negative log-likelihood, in nats, of integer labels ``(N,)``."""
     matrix, rows = np.asarray(probabilities, np.float64), np.asarray(labels)
     likelihood = matrix[np.arange(len(rows)), rows]
     return float(-np.log(np.maximum(likelihood, _LEAST)).mean())
 
 
 def fit_temperature(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Fit the temperature, within BOUNDS, that minimizes the negative log-likelihood.
+    """Return the temperature within BOUNDS that minimizes the negative log-likelihood.
 
     Args:
-        probabilities: Probabilities ``(N, C)`` on images that the model was not trained on.
-        labels: Labels ``(N,)``.
+        probabilities: Class probabilities ``(N, C)`` for images that the model was not trained on.
+        labels: Labels of the images, ``(N,)``.
 
     Raises:
         UsageError: There are no images, or the shapes do not match.

@@ -1,10 +1,10 @@
-"""Two-sample permutation tests of whether two samples come from the same distribution.
+"""Permutation tests for whether two samples come from the same distribution.
 
-``mmd_test`` tests vectors by the maximum mean discrepancy of Gretton, Borgwardt, Rasch, Schoelkopf
-and Smola, "A kernel two-sample test" (JMLR 13, 2012), with a Gaussian kernel whose bandwidth is the
-median distance within the pooled samples. ``class_test`` tests labels by Pearson's chi-square test
-of homogeneity. P-values are computed by permutation, so they are valid for any number of images and
-classes.
+``mmd_test`` compares vectors by the maximum mean discrepancy (MMD) of Gretton, Borgwardt, Rasch,
+Schoelkopf and Smola, "A kernel two-sample test" (JMLR 13, 2012), with a Gaussian kernel whose
+bandwidth is the median distance within the pooled samples. ``class_test`` compares labels by
+Pearson's chi-square test of homogeneity. P-values are computed by permutation, so they are valid
+for any number of images and classes.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from scipy.spatial.distance import pdist, squareform
 
 PERMUTATIONS = 999
 BATCH = 100
-"""Number of permutations per batch; bounds the memory."""
+"""Number of permutations per batch; limits memory use."""
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]
 Statistic = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-"""Maps indicators ``(B, m + n)`` of the first sample to statistics ``(B,)``."""
+"""Maps indicators ``(B, m + n)`` of membership in the first sample to statistics ``(B,)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A test statistic, its p-value, and its distance from the null mean in standard deviations."""
+    """A test statistic, its p-value, and its z-score under the null distribution."""
 
     statistic: float
     p: float
@@ -38,15 +38,15 @@ class Shift:
 def mmd_test(
     reference: Floats, sample: Floats, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> Shift:
-    """Test vectors ``(N, D)`` against ``(M, D)`` by the unbiased squared MMD.
+    """Compare vectors ``(N, D)`` and ``(M, D)`` by the unbiased estimate of the squared MMD.
 
-    Each sample needs two or more vectors. The statistic is near 0, and may be negative, for samples
-    from the same distribution.
+    Each sample must contain at least two vectors. For samples from the same distribution, the
+    statistic is near 0 and may be negative.
     """
     pooled = np.concatenate([reference, sample]).astype(np.float64)
     squares = pdist(pooled, "sqeuclidean")
     width = float(np.median(squares))
-    # if all points coincide, any kernel is constant and the samples cannot be distinguished
+    # if all points coincide, the kernel is constant and the samples cannot be distinguished
     kernel = squareform(np.exp(-squares / width) if width > 0 else np.exp(-squares))
     m, n = len(reference), len(sample)
     sums, total = kernel.sum(axis=1), float(kernel.sum())
@@ -71,7 +71,7 @@ def class_test(
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Shift:
-    """Test labels ``(N,)`` against ``(M,)``, from 0 to ``classes - 1``, by Pearson's chi-square."""
+    """Compare labels ``(N,)`` and ``(M,)``, from 0 to ``classes - 1``, by Pearson's chi-square."""
     pooled = np.concatenate([reference, sample])
     member = np.eye(classes)[pooled]
     totals = member.sum(axis=0)

@@ -1,1 +1,1 @@
-"""Export of PyTorch modules to ONNX and PT2 files, and inference with ONNX Runtime."""
+"""Export PyTorch modules to ONNX and PT2 files, and run ONNX files with ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""Detector of pictures that are none of a classifier's characters, as a PyTorch module."""
+"""PyTorch module that detects images of anything other than the classifier's characters."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 FIRST_EDGE = 28
-"""Larger images are averaged over squares down to at least this size."""
+"""Larger images are reduced by average pooling, but not below this size in pixels."""
 WIDTHS = (16, 32, 48, 48)
-"""Output channels of the convolutions; the first two are followed by pooling."""
+"""Numbers of output channels of the convolutions; pooling follows the first two."""
 POOLED = 2
 MIN_EDGE = 8
-"""Smallest image in pixels."""
+"""Minimum height and width of an image in pixels."""
 
 
 class Detector(nn.Module):
-    """A small CNN for the classifier's characters and one more class, which stands for all others.
+    """A small CNN that predicts the classifier's classes and one more class for anything else.
 
-    It reads the same image as the classifier and knows nothing of its weights. 3x3 convolutions
-    with ReLU, the first two followed by 2x2 max-pooling, then global maximum and mean, and a linear
-    layer with softmax.
+    Its input is the same image as the classifier's, but it does not use the classifier's weights.
+    The layers are 3x3 convolutions with ReLU, of which the first two are followed by 2x2
+    max-pooling; then global max and average pooling; and a linear layer with softmax.
 
     Args:
-        classes: Number of the classifier's classes C.
+        classes: Number C of the classifier's classes.
 
     Shape: images float ``(N, 1, S, S)`` in [0, 1] to probabilities ``(N, C + 1)``.
     """
@@ -44,7 +44,7 @@ class Detector(nn.Module):
         return self.logits(images, [nn.Identity()] * len(WIDTHS)).softmax(1)
 
     def logits(self, images: Tensor, norms: Sequence[nn.Module]) -> Tensor:
-        """Return logits ``(N, C + 1)``; ``norms`` follow the convolutions during training."""
+        """Return logits ``(N, C + 1)``; ``norms`` are applied to the outputs of convolutions."""
         factor = reduction(images.shape[-1])
         x = F.avg_pool2d(images, factor) if factor > 1 else images
         for number, (conv, norm) in enumerate(zip(self.convs, norms, strict=True)):
@@ -55,12 +55,12 @@ class Detector(nn.Module):
 
     @torch.inference_mode()
     def scores(self, images: Tensor) -> Tensor:
-        """Return the probability of the last class, float32 ``(N,)``, of uint8 ``(N, S, S)``."""
+        """Return the last class's probability, float32 ``(N,)``, for images uint8 ``(N, S, S)``."""
         scores: Tensor = self(images.unsqueeze(1).to(torch.float32) * (1 / 255))[:, -1]
         return scores
 
     def to_bytes(self) -> bytes:
-        """Return the weights as the content of a safetensors file, those of layers in int8."""
+        """Return the bytes of a safetensors file with the parameters; weights are in int8."""
         tensors = {}
         for key, value in self.state_dict().items():
             if value.ndim > 1:
@@ -71,7 +71,7 @@ class Detector(nn.Module):
 
     @classmethod
     def from_bytes(cls, content: bytes, classes: int) -> Detector:
-        """Read the weights. Raises ValueError if they do not match."""
+        """Create a detector from :meth:`to_bytes`. Raises ValueError if the weights do not fit."""
         detector = cls(classes)
         stored: Mapping[str, Tensor] = load(content)
         try:
@@ -87,9 +87,9 @@ class Detector(nn.Module):
 
 
 def packed(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a layer's weights as int8, and the factors of its output channels, float32.
+    """Return a layer's weights as int8, and the scale of each output channel as float32.
 
-    The factors are rounded to float16, so that weights that were packed before stay as they are.
+    The scales are rounded to float16, so that packing the same weights again changes nothing.
     """
     values = weight.detach().cpu().float()
     largest = values.abs().flatten(1).amax(1).clamp_min(1e-3)
@@ -99,5 +99,5 @@ def packed(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def reduction(edge: int) -> int:
-    """Return the edge of the squares over which an image is averaged first."""
+    """Return the kernel size of the average pooling that reduces an image of size ``edge``."""
     return max(1, edge // FIRST_EDGE)

@@ -1,4 +1,4 @@
-"""Folding of batch norm after max-pooling into the preceding convolution, where it is exact."""
+"""Fold batch norm after max-pooling into the preceding convolution, where this is exact."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Floats = npt.NDArray[np.float32]
 
 
 def fold_scales_before_pooling(model: onnx.ModelProto) -> int:
-    """Fold Conv -> MaxPool -> BatchNormalization into Conv -> MaxPool, and return their number.
+    """Fold Conv -> MaxPool -> BatchNormalization into Conv -> MaxPool; return the number of folds.
 
-    Works in place. For positive scales, ``s * max(x) + b`` equals ``max(s * x + b)``; a norm with a
-    negative or zero scale is not folded. Runtimes fold a norm directly after a convolution, but not
-    across pooling.
+    The model is changed in place. For positive scales, ``s * max(x) + b`` equals
+    ``max(s * x + b)``; a batch norm with a negative or zero scale is not folded. Runtimes can fold
+    a batch norm directly after a convolution, but not across pooling.
     """
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
@@ -34,7 +34,7 @@ def fold_scales_before_pooling(model: onnx.ModelProto) -> int:
 def _chains(
     graph: onnx.GraphProto, weights: dict[str, onnx.TensorProto]
 ) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto, onnx.NodeProto]]:
-    """Yield chains of convolution, pooling and norm without other readers of their tensors."""
+    """Yield chains of convolution, pooling and norm whose intermediate tensors are not reused."""
     maker = {output: node for node in graph.node for output in node.output}
     readers: dict[str, int] = {}
     for name in [name for node in graph.node for name in node.input]:
@@ -57,7 +57,7 @@ def _chains(
 def _affine(
     norm: onnx.NodeProto, weights: dict[str, onnx.TensorProto]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the scale and shift of a norm in evaluation mode, for each channel."""
+    """Return the scale and shift per channel that a norm applies in evaluation mode."""
     gain, bias, mean, variance = (
         numpy_helper.to_array(weights[name]).astype(np.float64) for name in norm.input[1:5]
     )

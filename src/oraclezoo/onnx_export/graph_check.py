@@ -1,8 +1,8 @@
-"""Checks of an ONNX file from an unknown source, before ONNX Runtime opens it.
+"""Check an ONNX file from an untrusted source before ONNX Runtime opens it.
 
-The package ``onnx`` is not imported, because prediction works without it: the file is read as a
-protocol buffer (https://protobuf.dev/programming-guides/encoding/), by the field numbers in
-``onnx.proto``.
+The module does not import the package ``onnx``, which prediction does not require. Instead, it
+reads the file as a protocol buffer (https://protobuf.dev/programming-guides/encoding/), with the
+field numbers from ``onnx.proto``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 LOOPS = (b"Loop", b"Scan")
-"""Operators whose number of iterations depends on the data: such a graph may never end."""
+"""Operators whose number of iterations depends on the data, so that a graph may never terminate."""
 
 MAX_FIELDS = 5_000_000
-"""Limit of the number of fields that are visited; large models have some 10,000."""
+"""Maximum number of fields that are visited; large models have about 10,000."""
 
 _PARTS = {
     "model": {7: "graph", 25: "function"},
@@ -24,20 +24,20 @@ _PARTS = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-"""Messages inside each kind of message, by field number."""
+"""Kinds of messages nested in each kind of message, keyed by field number."""
 
 _OPERATOR, _EXTERNAL_DATA, _DATA_LOCATION = 4, 13, 14
 _VARINT, _BYTES, _SIZES = 0, 2, {1: 8, 5: 4}
 
 
 def check_graph(content: bytes) -> None:
-    """Reject a graph that refers to other files or has operators that may never end.
+    """Reject a graph that refers to other files or contains operators that may never terminate.
 
     Args:
         content: The bytes of an ONNX file.
 
     Raises:
-        ValueError: If the graph is rejected, or the file is not a protocol buffer.
+        ValueError: If the graph is rejected or the file is not a valid protocol buffer.
     """
     pending = [("model", memoryview(content))]
     visited = 0
@@ -61,7 +61,7 @@ def check_graph(content: bytes) -> None:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield number and value of each field. Raises ValueError if the message is corrupt."""
+    """Yield the number and value of each field. Raises ValueError if the message is corrupt."""
     position, end = 0, len(message)
     while position < end:
         tag, position = _varint(message, position)
@@ -83,7 +83,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return the integer at a position and the position after it."""
+    """Return the varint at a position, and the position after it."""
     value = 0
     for index in range(10):
         if position + index >= len(message):

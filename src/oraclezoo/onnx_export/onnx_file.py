@@ -1,4 +1,4 @@
-"""Export of a module to the bytes of a checked ONNX file."""
+"""Export a module to ONNX, and check the result."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from oraclezoo.onnx_export.fold import fold_scales_before_pooling
 from oraclezoo.onnx_export.shipped import Shipped, example
 
 OPSET = 20
-"""The first operator set with GELU as one node; supported since ONNX Runtime 1.17."""
+"""Default opset: the first that has GELU as a single node; supported since ONNX Runtime 1.17."""
 OPSETS = (18, 23)
-"""The lowest and the highest supported operator set."""
+"""The lowest and the highest supported opset."""
 PRODUCER = "oraclezoo"
 
 
@@ -34,23 +34,24 @@ def to_onnx(
     card: Mapping[str, Any],
     opset: int = OPSET,
 ) -> bytes:
-    """Export a module to an ONNX file with its weights inside, for any batch size.
+    """Export a module to an ONNX file that contains its weights and accepts any batch size.
 
-    A :class:`Shipped` module maps ``images`` uint8 ``(N, H, W)`` to ``probabilities`` ``(N, C)``;
-    any other maps ``images`` float32 ``(N, in_chans, H, W)`` to ``logits`` ``(N, C)``.
+    The graph of a :class:`Shipped` module maps ``images``, uint8 ``(N, H, W)``, to
+    ``probabilities`` ``(N, C)``. The graph of any other module maps ``images``, float32
+    ``(N, in_chans, H, W)``, to ``logits`` ``(N, C)``.
 
     Args:
         module: The module, on the CPU.
         in_chans: Number of input channels.
-        image_size: Height and width of the images, in pixels.
-        card: Written to the metadata of the file.
-        opset: ONNX operator set.
+        image_size: Height and width of the images in pixels.
+        card: Model card to store in the file's metadata.
+        opset: Version of the ONNX operator set (opset).
 
     Returns:
         The bytes of the file, which passes ONNX's checker and shape inference.
 
     Raises:
-        UsageError: The module cannot be exported, or the operator set is not supported.
+        UsageError: The module cannot be exported, or the opset is not supported.
     """
     low, high = OPSETS
     if not low <= opset <= high:
@@ -71,7 +72,7 @@ def to_onnx(
             )
         assert program is not None
         model = program.model_proto
-    except Exception as error:  # the code of a module can raise errors of any type
+    except Exception as error:  # a module's code can raise errors of any type
         raise UsageError(f"this model cannot be exported to ONNX: {reason_of(error)}") from error
     fold_scales_before_pooling(model)
     _strip(model)
@@ -83,7 +84,7 @@ def checked(model: onnx.ModelProto) -> bytes:
     """Return the bytes of a model after ONNX's checker and shape inference.
 
     Raises:
-        VerificationError: The model does not pass.
+        VerificationError: The model does not pass the checks.
     """
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -94,7 +95,7 @@ def checked(model: onnx.ModelProto) -> bytes:
 
 
 def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
-    """Write card and producer to the model's metadata, and remove unused operator sets."""
+    """Store model card and producer in the model's metadata, and remove unused opset imports."""
     from oraclezoo._version import __version__
 
     used = {node.domain for node in model.graph.node} | {""}
@@ -105,12 +106,12 @@ def describe(model: onnx.ModelProto, card: Mapping[str, Any]) -> None:
 
 
 def version() -> str:
-    """Return the version of the onnx library."""
+    """Return the version of the onnx package."""
     return str(onnx.__version__)
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Remove stack traces with paths and module names, which the exporter adds."""
+    """Remove the metadata that the exporter adds, such as stack traces with paths."""
     graph = model.graph
     model.doc_string = graph.doc_string = ""
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
@@ -123,7 +124,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the first line of the innermost error; the exporter's messages are pages long."""
+    """Return the first line of the root cause; the exporter's full messages are pages long."""
     inner: BaseException = error
     while inner.__cause__ is not None:
         inner = inner.__cause__
@@ -133,7 +134,7 @@ def reason_of(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Suppress the output and the warnings of the exporter; errors are raised as usual."""
+    """Suppress the exporter's output and warnings; errors are raised as usual."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Export of a module to a PT2 file, PyTorch's exported program."""
+"""Export a module to a PT2 file (a saved ``torch.export.ExportedProgram``)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from oraclezoo.onnx_export.shipped import example
 def to_pt2(module: nn.Module, *, in_chans: int, image_size: int, card: Mapping[str, Any]) -> bytes:
     """Return the bytes of a ``.pt2`` file with the module's graph and weights, for any batch size.
 
-    Inputs and outputs are those of :func:`oraclezoo.onnx_export.onnx_file.to_onnx`. The extra file
-    ``oraclezoo.card`` holds ``card``.
+    Inputs and outputs are the same as in :func:`oraclezoo.onnx_export.onnx_file.to_onnx`. The model
+    card ``card`` is stored as the extra file ``oraclezoo.card``.
 
     Raises:
         UsageError: The module cannot be exported.
@@ -30,7 +30,7 @@ def to_pt2(module: nn.Module, *, in_chans: int, image_size: int, card: Mapping[s
             program = torch.export.export(
                 module.eval(), (images,), dynamic_shapes=({0: torch.export.Dim("batch")},)
             )
-    except Exception as error:  # the code of a module can raise errors of any type
+    except Exception as error:  # a module's code can raise errors of any type
         raise UsageError(f"this model cannot be exported by torch: {reason_of(error)}") from error
     file = io.BytesIO()
     torch.export.save(program, file, extra_files={CARD_KEY: as_text(card)})
@@ -38,7 +38,7 @@ def to_pt2(module: nn.Module, *, in_chans: int, image_size: int, card: Mapping[s
 
 
 def load_pt2(content: bytes, where: str = "the .pt2 file") -> nn.Module:
-    """Load the module of a ``.pt2`` file on the CPU. Raises ResultError if it cannot be read."""
+    """Load the module in a ``.pt2`` file on the CPU. Raises ResultError if it cannot be read."""
     try:
         return torch.export.load(io.BytesIO(content)).module()
     except Exception as error:  # torch raises errors of many types for a truncated file

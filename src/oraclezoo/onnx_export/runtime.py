@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions on the CPU that compute int8 models exactly on every processor."""
+"""ONNX Runtime sessions that run int8 models on any CPU without saturation of integer sums."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 UNSIGNED = "session.x64quantprecision"
-"""Session option: multiply unsigned instead of signed weights, and accumulate in 32 bits."""
+"""Session option: use unsigned instead of signed weights, and accumulate in 32 bits."""
 IN_FLOAT = "session.disable_quant_qdq"
-"""Session option: compute layers between quantization nodes in float32 instead of integers."""
+"""Session option: compute layers between quantization nodes in float32, not in integers."""
 
 _SILENT = 4
-"""Log level for fatal errors only: a failed attempt is retried and needs no report."""
+"""Log only fatal errors; a session that cannot be opened is retried and need not be reported."""
 
 
 def open_session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
-    """Open an ONNX file for the CPU; with ``threads`` 0, ONNX Runtime chooses the number.
+    """Open an ONNX file on the CPU; if ``threads`` is 0, ONNX Runtime chooses the number.
 
-    On x86 without VNNI, ONNX Runtime's fast kernels add pairs of unsigned-by-signed 8-bit products
-    in 16 bits. These sums saturate and change the predictions of int8 models. On such processors,
-    the session uses the option :data:`UNSIGNED`, or :data:`IN_FLOAT` if the graph does not allow
-    it. Processors with VNNI accumulate in 32 bits and keep the faster kernels.
+    On x86 processors without VNNI, ONNX Runtime's fast kernels add pairs of unsigned-by-signed
+    8-bit products in 16 bits. These sums can saturate, which changes the predictions of int8
+    models. On such processors, the session uses the option :data:`UNSIGNED`, or :data:`IN_FLOAT` if
+    the graph does not support it. Processors with VNNI accumulate in 32 bits, and the session uses
+    the faster kernels.
 
     Raises the same errors as :class:`onnxruntime.InferenceSession`.
     """
@@ -31,16 +32,17 @@ def open_session(content: bytes, threads: int = 0) -> onnxruntime.InferenceSessi
     try:
         return _session(content, threads, UNSIGNED)
     except failures.Fail:
-        # ONNX Runtime 1.32 names unsigned weights and zero points after the signed ones. If two
-        # layers share one, it creates the same name twice and rejects the graph.
+        # ONNX Runtime 1.32 derives the names of unsigned weights and zero points from the names of
+        # the signed ones. If two layers share a tensor, it creates the same name twice and rejects
+        # the graph.
         return _session(content, threads, IN_FLOAT)
 
 
 def has_fast_int8() -> bool | None:
     """Return whether this processor accumulates 8-bit products in 32 bits.
 
-    That is, whether it has VNNI or Arm's dot product; None if the operating system does not report
-    it.
+    This is the case if it has VNNI or Arm's dot product instructions. Return None if the operating
+    system does not report this.
     """
     info = Path("/proc/cpuinfo")
     if not info.is_file():

@@ -17,7 +17,7 @@ from oraclezoo.onnx_export.graph_check import check_graph
 from oraclezoo.onnx_export.runtime import open_session
 
 BATCH_SIZE = 256
-"""Images in a batch; it does not affect the result."""
+"""Batch size for inference; it does not affect the result."""
 
 _UNREADABLE = (
     failures.Fail,
@@ -26,11 +26,11 @@ _UNREADABLE = (
     failures.InvalidProtobuf,
     failures.NotImplemented,
     failures.RuntimeException,
-    UnicodeDecodeError,  # of names in the file, also of those in its error messages
+    UnicodeDecodeError,  # raised for names in the file or in ONNX Runtime's error messages
 )
 
 Signature = tuple[str, str, list[Any]]
-"""Name, type and shape of an input or output, without the batch dimension."""
+"""Name, type and shape (without the batch dimension) of an input or output."""
 
 
 class OnnxClassifier:
@@ -38,16 +38,16 @@ class OnnxClassifier:
 
     Args:
         content: The bytes of the file.
-        image_size: Height and width of the images, in pixels.
+        image_size: Height and width of the images in pixels.
         classes: Number of classes.
-        mean: Mean of the training images, in [0, 1], for a graph that takes standardized images.
-        std: Standard deviation of the training images, likewise.
-        threads: Number of threads; 0 lets the runtime choose.
+        mean: Mean of the training images, in [0, 1]; used if the graph takes standardized images.
+        std: Standard deviation of the training images; used like ``mean``.
+        threads: Number of threads; 0 lets ONNX Runtime choose.
         where: Name of the file for error messages.
 
     Raises:
-        ResultError: The file cannot be read, refers to other files, may never end, or has
-            unexpected inputs or outputs.
+        ResultError: The file cannot be read, refers to other files, contains operators that may
+            never terminate, or has unexpected inputs or outputs.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class OnnxClassifier:
         return [(each.name, each.type, list(each.shape[1:])) for each in (*inputs, *outputs)]
 
     def _preprocesses(self, signature: list[Signature], size: int) -> bool:
-        """Return whether preprocessing is included. Raises ResultError for an unknown signature."""
+        """Return whether the graph preprocesses. Raises ResultError for unknown signatures."""
         classes, where = self.classes, self.where
         preprocessed = [
             ("images", "tensor(uint8)", [size, size]),
@@ -103,8 +103,8 @@ class OnnxClassifier:
     def probabilities(self, images: npt.NDArray[np.uint8] | Images) -> npt.NDArray[np.float32]:
         """Return class probabilities, float32 ``(N, C)``.
 
-        Raises ResultError if the graph fails, or if its output is not a probability distribution
-        for each image.
+        Raises ResultError if running the graph fails, or if its output is not a probability
+        distribution for each image.
         """
         return self.outputs(images)[0]
 
@@ -113,7 +113,7 @@ class OnnxClassifier:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         """Return class probabilities, and the scores ``(N,)`` of the graph's detector, if any.
 
-        Raises ResultError as :meth:`probabilities`, and if a score is not in [0, 1].
+        Raises ResultError like :meth:`probabilities`, and also if a score is not in [0, 1].
         """
         rows = [np.zeros((0, self.classes), np.float32)]
         scores = [np.zeros(0, np.float32)]
@@ -138,7 +138,7 @@ class OnnxClassifier:
         return np.concatenate(rows), np.concatenate(scores) if self.detects else None
 
     def feed(self, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[Any]]:
-        """Return the graph's input for a batch of uint8 images ``(N, H, W)``."""
+        """Return the graph's inputs for a batch of uint8 images ``(N, H, W)``."""
         if self.preprocesses:
             return {"images": np.ascontiguousarray(images)}
         scaled = images[:, None].astype(np.float32) * np.float32(self.scale)
@@ -146,7 +146,7 @@ class OnnxClassifier:
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """The card in the file's metadata; empty if there is none."""
+        """The model card in the file's metadata; empty if there is none."""
         text = self.session.get_modelmeta().custom_metadata_map.get(CARD_KEY, "{}")
         card = json.loads(text)
         return card if isinstance(card, dict) else {}

@@ -1,4 +1,4 @@
-"""Modules for export: a classifier with preprocessing, softmax and temperature."""
+"""Modules for export, which add preprocessing, softmax and temperature to a classifier."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class Shipped(nn.Module):
     """Maps uint8 images ``(N, H, W)`` to class probabilities, float32 ``(N, C)``.
 
-    Standardizes the images as ``(x / 255 - mean) / std``, passes ``(N, 1, H, W)`` to
-    ``classifier``, and applies the softmax to its logits.
+    The images are standardized as ``(x / 255 - mean) / std`` and passed to ``classifier`` as
+    ``(N, 1, H, W)``; softmax is applied to its logits.
     """
 
     def __init__(self, classifier: nn.Module, mean: float, std: float) -> None:

@@ -1,4 +1,4 @@
-"""Temperature scaling inside an exported ONNX file."""
+"""Add temperature scaling to an exported ONNX file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def divide_logits(content: bytes, temperature: float, card: Mapping[str, Any]) -
 
     Args:
         content: The bytes of a file that oraclezoo exported or quantized.
-        temperature: The temperature, positive.
-        card: Replaces the card in the metadata of the file.
+        temperature: The temperature; must be positive.
+        card: Model card that replaces the card in the file's metadata.
 
     Returns:
         The bytes of the file, which passes ONNX's checker and shape inference.
@@ -62,7 +62,7 @@ def divide_logits(content: bytes, temperature: float, card: Mapping[str, Any]) -
 
 
 def _fresh(model: onnx.ModelProto, name: str) -> str:
-    """Return a name, beginning with ``name``, that is unused in the graph."""
+    """Return a name that starts with ``name`` and is not yet used in the graph."""
     graph = model.graph
     taken = {each.name for each in (*graph.node, *graph.initializer, *graph.value_info)}
     taken |= {output for node in graph.node for output in node.output}

@@ -1,4 +1,4 @@
-"""The detector of unknown characters inside an exported ONNX file."""
+"""Add the detector for unknown characters to an exported ONNX file, or remove it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def attach(
 ) -> bytes:
     """Return an ONNX file with the output ``unknown``, float32 ``(N,)``: the detector's scores.
 
-    An earlier detector is replaced. The weights are stored in int8 and multiplied in float32.
+    A detector that is already in the file is replaced. The detector's weights are stored in int8,
+    but computation is in float32.
 
     Args:
         content: The bytes of a file that oraclezoo exported or quantized.
         detector: The detector.
-        mean: Mean of the training images, for a graph that takes standardized images.
-        std: Standard deviation of the training images, likewise.
-        card: Replaces the card in the metadata of the file.
+        mean: Mean of the training images; used if the graph takes standardized images.
+        std: Standard deviation of the training images; used like ``mean``.
+        card: Model card that replaces the card in the file's metadata.
 
     Raises:
         VerificationError: The file does not pass ONNX's checker.
@@ -56,7 +57,7 @@ def attach(
 
 
 def detach(content: bytes, card: Mapping[str, Any]) -> bytes:
-    """Return an ONNX file without the output ``unknown``; unchanged if it has none."""
+    """Return an ONNX file without the output ``unknown``; a file without it is not changed."""
     model = onnx.load_from_string(content)
     if not _remove(model.graph):
         return content
@@ -65,7 +66,7 @@ def detach(content: bytes, card: Mapping[str, Any]) -> bytes:
 
 
 def _remove(graph: onnx.GraphProto) -> bool:
-    """Remove the detector's nodes, weights and output. Works in place."""
+    """Remove the detector's nodes, weights and output in place; return whether there were any."""
     outputs = [each for each in graph.output if each.name == OUTPUT]
     for each in outputs:
         graph.output.remove(each)
@@ -99,7 +100,7 @@ def _network(graph: _Builder, image: str, detector: Detector, edge: int) -> str:
 
 
 class _Builder:
-    """Adds nodes and constants to a graph, with names that begin with :data:`_PREFIX`."""
+    """Adds nodes and constants to a graph, with names that start with :data:`_PREFIX`."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.graph = graph
@@ -120,13 +121,13 @@ class _Builder:
         return name
 
     def weight(self, tensor: Any) -> str:
-        """Add a layer's weights in int8 and return the name of the same in float32."""
+        """Add a layer's weights in int8; return the name of the dequantized float32 tensor."""
         whole, factors = packed(tensor)
         floats = self.add("Cast", [self.constant(whole.numpy())], to=TensorProto.FLOAT)
         return self.add("Mul", [floats, self.constant(factors.numpy())])
 
     def bias(self, tensor: Any) -> str:
-        """Add a layer's biases and return their name."""
+        """Add a layer's bias and return the name of the tensor."""
         return self.constant(tensor.detach().cpu().float().numpy())
 
     def _name(self, kind: str) -> str:

@@ -1,1 +1,1 @@
-"""Structured pruning: removal of channels from a trained model."""
+"""Structured pruning: remove channels from a trained model."""

@@ -1,4 +1,4 @@
-"""Cost of a pruned network, relative to the network before pruning."""
+"""Cost of a pruned network relative to the unpruned network."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from oraclezoo.receipts.timing import Setting
 Cost = Callable[[nn.Module], float]
 
 BUDGET_S = 0.4
-"""Seconds to time each network; the unpruned one is timed again next to each."""
+"""Seconds to time each network; the unpruned network is timed again with each pruned one."""
 
 
 def cost(model: Model, quantity: str, runtime: str, setting: Setting) -> Cost:
-    """Return a function that gives the cost of a pruned network as a fraction of the model's.
+    """Return a function that computes a pruned network's cost as a fraction of the model's cost.
 
     Args:
         model: The model before pruning.
-        quantity: ``macs``, ``params`` or ``latency``.
+        quantity: The kind of cost: ``macs``, ``params`` or ``latency``.
         runtime: Runtime for the latency measurement: ``onnxruntime`` or ``eager``.
-        setting: Batch size and threads of the latency measurement, a median over passes on the CPU.
+        setting: Batch size and number of threads for the latency measurement. The latency is the
+            median over passes on the CPU.
 
     Raises:
         UsageError: The runtime is unknown.

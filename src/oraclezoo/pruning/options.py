@@ -1,4 +1,4 @@
-"""Records of pruning options."""
+"""Data classes for the options and results of pruning."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from oraclezoo.recipe import Recipe
 from oraclezoo.training.finetune import FineTuned, Tuning
 
 EPOCHS = 10
-"""Default number of epochs of fine-tuning."""
+"""Default number of fine-tuning epochs."""
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """Pruning target, and how channels are selected.
+    """Pruning target and options for channel selection.
 
-    ``target`` is the maximum fraction of ``what`` (macs, params or latency) after the last of
-    ``steps``. ``scope`` None means isomorphic for transformers and uniform for other models.
-    Latency is measured with ``runtime`` at ``setting``.
+    ``target`` is the maximum fraction of ``what`` (macs, params or latency) that remains after all
+    ``steps``. If ``scope`` is None, it is isomorphic for transformers and uniform for other models.
+    Latency is measured with ``runtime`` at ``setting`` (batch size and threads).
 
     Raises:
         UsageError: A value is out of range, or a name is unknown.
@@ -58,7 +58,7 @@ class Pruning:
     def of_target(
         cls, macs: float | None, params: float | None, latency: float | None, **choices: Any
     ) -> Pruning:
-        """Return the options for the only target that is not None. Raises UsageError otherwise."""
+        """Return options for the target that is set. Raises UsageError unless exactly one is."""
         targets = {"macs": macs, "params": params, "latency": latency}
         set_targets = [(name, value) for name, value in targets.items() if value is not None]
         if len(set_targets) != 1:
@@ -66,7 +66,7 @@ class Pruning:
         return cls(*set_targets[0], **choices)
 
     def selection(self) -> dict[str, Any]:
-        """Return the options that select channels, without target and latency measurement."""
+        """Return the options for channel selection, without the target and latency measurement."""
         return {
             "importance": self.importance,
             "scope": self.scope,
@@ -76,7 +76,7 @@ class Pruning:
         }
 
     def document(self) -> dict[str, Any]:
-        """Return all options under the names that 0.1 hashed, which ``--resume`` must match."""
+        """Return all options for the digest that ``--resume`` checks, under the names of 0.1."""
         return {
             "what": self.what,
             "target": self.target,
@@ -87,7 +87,7 @@ class Pruning:
 
 
 def check_epochs(tuning: Tuning, steps: int) -> None:
-    """Raise UsageError unless every pruning step gets an epoch of fine-tuning, or none does."""
+    """Raise UsageError if fine-tuning is on but has fewer epochs than there are pruning steps."""
     if tuning.epochs and tuning.epochs < steps:
         raise UsageError(
             f"{tuning.epochs} epochs are too few for {steps} steps: use at least one per step, or 0"
@@ -98,8 +98,8 @@ def check_epochs(tuning: Tuning, steps: int) -> None:
 class PruneOptions:
     """All options of a pruning job.
 
-    ``recipe`` replaces the model's own for fine-tuning, on ``device``. ``resume`` continues an
-    unfinished job in the output folder, ``overwrite`` discards it.
+    Fine-tuning uses ``recipe`` instead of the model's training recipe, and runs on ``device``.
+    ``resume`` continues an unfinished job in the output folder; ``overwrite`` discards the job.
     """
 
     pruning: Pruning
@@ -114,10 +114,10 @@ class PruneOptions:
 
 @dataclass(frozen=True)
 class Cut:
-    """The result of channel selection: ``reached`` is the remaining fraction of the target figure.
+    """Result of channel selection; ``reached`` is the remaining fraction of the targeted cost.
 
-    ``strength`` ranges from no pruning (0) to the maximum (1); ``whole`` names the layers that were
-    not pruned, with the reasons.
+    ``strength`` ranges from 0 (no pruning) to 1 (the maximum); ``whole`` maps the layers that were
+    not pruned to the reasons.
     """
 
     scope: str
@@ -128,7 +128,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """Options and findings of a pruning job, for its receipt; the cut is that of the last step."""
+    """Options and results of a pruning job for its receipt, with the cut of the last step."""
 
     pruning: Pruning
     tuning: Tuning
@@ -136,7 +136,7 @@ class PruneReport:
     fine_tuned: tuple[FineTuned, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry ``options`` of the receipt."""
+        """Return the ``options`` entry of the receipt."""
         pruning = self.pruning
         entry = {pruning.what: pruning.target, **pruning.selection()}
         if pruning.what == "latency":

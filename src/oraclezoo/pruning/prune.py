@@ -1,4 +1,4 @@
-"""Pruning of a trained model: remove channels, fine-tune, measure."""
+"""Prune a trained model: remove channels, fine-tune, and measure the result."""
 
 from __future__ import annotations
 
@@ -73,55 +73,55 @@ def prune(
 ) -> Model:
     """Remove channels of a trained model, fine-tune the pruned model, and add a receipt.
 
-    The selection of channels depends only on training images, the network's structure and latency;
-    the receipt is measured on validation images.
+    Channels are selected by the training images and by the network's structure, weights and
+    latency; the receipt is measured on validation images.
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
-        out: Folder to write the model to. An interrupted run keeps its state there.
-        macs: Maximum fraction of the multiply-accumulates to keep, in (0, 1]. Give exactly one of
+        out: Folder to write the model to. If pruning is interrupted, its state is saved there.
+        macs: Maximum fraction of the multiply-accumulates to keep, in (0, 1]. Pass exactly one of
             ``macs``, ``params`` and ``latency``.
         params: Maximum fraction of the parameters to keep.
         latency: Maximum fraction of the latency to keep, measured on this machine.
-        importance: Importance measure that ranks channels: magnitude, bn-scale, taylor, lamp or
-            random.
-        scope: Scope of the ranking: ``uniform`` within each layer, ``global`` over all layers, or
-            ``isomorphic`` over layers of the same structure. By default isomorphic for transformers
-            and uniform for other models.
+        importance: Measure of importance by which channels are ranked: magnitude, bn-scale, taylor,
+            lamp or random.
+        scope: Scope of the ranking: ``uniform`` ranks within each layer, ``global`` across all
+            layers, and ``isomorphic`` across layers of the same structure. By default isomorphic
+            for transformers and uniform for other models.
         round_to: Round the channel count of each layer to a multiple of this number.
-        steps: Number of rounds of pruning and fine-tuning.
+        steps: Number of pruning steps, each of which is followed by fine-tuning.
         runtime: Runtime for measuring ``latency``: onnxruntime or eager.
-        epochs: Epochs of fine-tuning over all steps; 0 skips it.
-        lr_scale: Factor on the learning rates of the recipe.
+        epochs: Total number of fine-tuning epochs over all steps; 0 for no fine-tuning.
+        lr_scale: Factor for the recipe's learning rates.
         distill: Weight in [0, 1] of the distillation loss, with the unpruned model as the teacher.
-        temperature: Temperature of distillation.
+        temperature: Temperature for distillation.
         recipe: Recipe for fine-tuning; by default the model's training recipe.
-        seed: Seed of fine-tuning and of importance random and taylor.
+        seed: Seed for fine-tuning and for the importance measures random and taylor.
         device: Device for fine-tuning: auto, cpu, cuda, ...
-        max_drop: Maximum accepted loss of accuracy, in percentage points.
-        max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
-            points.
-        resume: Continue the unfinished run in ``out``.
-        overwrite: Replace a model or an unfinished run in ``out``.
+        max_drop: Maximum accepted drop in accuracy, in percentage points.
+        max_limit: Maximum accepted one-sided 95% confidence limit of the drop in accuracy, in
+            percentage points.
+        resume: Resume the unfinished pruning job in ``out``.
+        overwrite: Replace a model or an unfinished pruning job in ``out``.
         split: Split for the receipt's measurements: validation or test.
         track: Data set; by default the model's training data set.
-        data_dir: Folder of the data set's files.
-        results: Folder whose ledger records a test-set evaluation.
-        timed: Whether to measure latency.
-        rounds: Rounds of timing.
-        settings: Pairs of batch size and threads to time; ``latency`` uses the first.
+        data_dir: Folder with the data set's files.
+        results: Folder with the ledger, which records test-set evaluations.
+        timed: Whether to measure latency for the receipt.
+        rounds: Number of timing rounds.
+        settings: Pairs of batch size and number of threads to time; ``latency`` uses the first.
         registry: Registry of components; by default one with all installed plugins.
-        on_epoch: Called after each epoch of fine-tuning.
-        should_stop: Polled regularly; if it returns True, pruning stops and keeps its state.
-        progress: Called with lines of text.
+        on_epoch: Called with the metrics of each fine-tuning epoch.
+        should_stop: Called regularly; if it returns True, the state is saved and pruning stops.
+        progress: Called with one line of text per event.
 
     Returns:
         The pruned model with its plan and receipt.
 
     Raises:
         UsageError: An option is invalid, or the backbone cannot be pruned.
-        VerificationError: The loss of accuracy exceeds a limit; no model is written.
-        InterruptedRunError: ``should_stop`` returned True; ``resume`` continues from there.
+        VerificationError: The drop in accuracy exceeds a limit; no model is written.
+        InterruptedRunError: ``should_stop`` returned True; call again with ``resume`` to continue.
 
     Example:
         >>> small = oz.prune("runs/quick-0123456789ab-s0", "small", macs=0.5)
@@ -162,7 +162,7 @@ def prune_model(
     registry: Registry,
     callbacks: Callbacks,
 ) -> Model:
-    """Prune a model like :func:`prune`, with the options as a record."""
+    """Prune a model like :func:`prune`, with the options in one data class."""
     pruning, tuning, measurement = options.pruning, options.tuning, options.measurement
     check_epochs(tuning, pruning.steps)
     opened = open_model(model, registry)
@@ -202,7 +202,7 @@ def prune_model(
         after, report = steps.run()
         if own_recipe is not None:
             after = Model(after.module, replace(after.card, recipe=own_recipe.to_dict()))
-        if opened.detector is not None:  # it does not use the pruned weights
+        if opened.detector is not None:  # the detector does not use the pruned weights
             card = replace(after.card, unknown=opened.card.unknown)
             after = Model(after.module, card, detector=opened.detector)
         step = Step("prune", before, after, report)
@@ -223,9 +223,10 @@ def prune_model(
 
 
 def check_prunable(model: Model, registry: Registry) -> bool:
-    """Raise UsageError if the backbone cannot be pruned; return whether it does not declare this.
+    """Raise UsageError unless the backbone is declared prunable or is named ``timm/...``.
 
-    Backbones of timm do not declare whether they can be pruned; most of them can.
+    Return True for backbones named ``timm/...``, which do not declare whether they can be pruned
+    (most of them can), and False for backbones that are declared prunable.
     """
     name = model.card.backbone.name
     spec = registry.get("backbone", name).spec
@@ -254,10 +255,10 @@ def tuning_recipe(
     *,
     needed: bool,
 ) -> Recipe | None:
-    """Return the recipe to fine-tune with, on the model's own track.
+    """Return the recipe for fine-tuning, with the track that the model was trained on.
 
-    This is ``recipe``, or by default the model's training recipe; None if that is unknown and not
-    ``needed``.
+    This is ``recipe`` or, by default, the model's training recipe. If the training recipe is
+    unknown and not ``needed``, return None.
     """
     if recipe is None:
         try:
@@ -288,7 +289,7 @@ def _digest(
     recipe: Recipe | None,
     plugins: bytes,
 ) -> str:
-    """Return the SHA-256 of every input that affects the result; ``--resume`` must match it."""
+    """Return the SHA-256 of all inputs that affect the result; ``--resume`` requires a match."""
     inputs = [
         pruning.document(),
         asdict(tuning),

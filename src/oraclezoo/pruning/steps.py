@@ -1,4 +1,4 @@
-"""Pruning in steps: select and remove channels, then fine-tune the pruned model."""
+"""Steps of a pruning job: each selects and removes channels, then fine-tunes the model."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.finetune import FineTuned, Tuning, finetune
 
 TAYLOR_IMAGES, TAYLOR_BATCH = 1000, 100
-"""Number of training images for importance taylor, and their batch size."""
+"""Number of training images for importance measure taylor, and the batch size."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of one pruning run, with their inputs.
+    """The steps of a pruning job, with their inputs.
 
-    ``data`` and ``recipe`` are for fine-tuning, and None without it. ``work`` is the working
-    directory; with ``resume``, the steps continue from its content.
+    ``data`` and ``recipe`` are inputs of fine-tuning; they are None without fine-tuning. ``work``
+    is the working directory; with ``resume``, the job resumes from the files in it.
     """
 
     before: Model
@@ -54,7 +54,7 @@ class Steps:
     callbacks: Callbacks
 
     def run(self) -> tuple[Model, PruneReport]:
-        """Return the pruned and fine-tuned model, and the report for its receipt."""
+        """Run all steps; return the pruned and fine-tuned model, and the report for its receipt."""
         pruning, model = self.pruning, self.before
         relative_cost = cost(self.before, pruning.what, pruning.runtime, pruning.setting)
         starts, fine_tuned = list[Start](), list[FineTuned]()
@@ -79,7 +79,7 @@ class Steps:
         return model, PruneReport(pruning, self.tuning, starts[-1].cut, tuple(fine_tuned))
 
     def _choose(self, model: Model, target: float, relative_cost: Cost) -> Start:
-        """Select the channels of one step and remove them. Raises UsageError."""
+        """Select and remove the channels for one step. Raises UsageError if that is impossible."""
         shape, pruning = model.card.input, self.pruning
         image = torch.zeros(1, shape.in_chans, shape.image_size, shape.image_size)
         coupling = coupled(model.module, image)
@@ -119,7 +119,7 @@ class Steps:
         return Start(plan, Cut(scope, best.strength, best.cost, unpruned), state)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield standardized training images with labels, for importance taylor."""
+        """Yield standardized training images with labels, for importance measure taylor."""
         part, scale = self.dataset.split("train"), self.before.card.preprocessing
         generator = np.random.default_rng(derive(self.pruning.seed, "importance"))
         rows = generator.permutation(len(part.labels))[:TAYLOR_IMAGES].astype(np.int64)
@@ -146,7 +146,7 @@ class Steps:
 
 
 def _split(epochs: int, steps: int) -> list[int]:
-    """Split epochs evenly over steps; the last step gets the remainder."""
+    """Divide the epochs evenly among the steps; the last step gets the remainder."""
     return [epochs // steps] * (steps - 1) + [epochs - epochs // steps * (steps - 1)]
 
 

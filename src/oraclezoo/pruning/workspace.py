@@ -26,12 +26,12 @@ FOLDER = "pruning"
 """Name of the working directory of a pruning job, inside the model's folder."""
 
 DIGEST = "asked"
-"""File with the digest of all inputs of the job."""
+"""File that contains the digest of all inputs of the job."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """The state that a pruning step starts from: the plan so far, the cut, and the weights."""
+    """State from which a step's fine-tuning starts: the plan so far, the cut, and the weights."""
 
     plan: Plan
     cut: Cut
@@ -42,18 +42,19 @@ class Start:
 def working(
     folder: Path | None, digest: str, *, resume: bool, overwrite: bool, name: str = FOLDER
 ) -> Iterator[Path]:
-    """Provide the working directory of a job; it is removed if the job succeeds.
+    """Provide the working directory of a job, and delete it if the job succeeds.
 
     Args:
-        folder: The folder that the model will be written to; None uses a temporary directory.
-        digest: A digest of every input that affects the result. To resume, it must match.
-        resume: Continue an unfinished job in ``folder``.
-        overwrite: Discard an unfinished job or a model in ``folder``.
+        folder: Folder that the model will be written to; None for a temporary working directory.
+        digest: Digest of all inputs that affect the result. A job can be resumed only if its digest
+            is the same.
+        resume: Whether to resume an unfinished job in ``folder``.
+        overwrite: Whether to discard an unfinished job or a model in ``folder``.
         name: Name of the working directory in ``folder``.
 
     Raises:
-        UsageError: ``folder`` has a model, an unfinished job that is neither resumed nor
-            overwritten, or one that was started with different options.
+        UsageError: ``folder`` contains a model, an unfinished job that is neither resumed nor
+            overwritten, or a job that was started with different options.
     """
     if resume and overwrite:
         raise UsageError("use either --resume or --overwrite, not both")
@@ -90,11 +91,11 @@ def working(
 
 
 def is_finished(folder: Path, digest: str, name: str = FOLDER) -> bool:
-    """Return whether a job with these inputs has written its model to a folder.
+    """Return whether a job with the same inputs has already written its model to a folder.
 
     Args:
-        folder: The folder.
-        digest: As for :func:`working`.
+        folder: Folder of the model.
+        digest: Digest of the inputs, as for :func:`working`.
         name: Name of the working directory.
     """
     if (folder / name).exists() or not current(folder, CARD).is_file():
@@ -104,12 +105,12 @@ def is_finished(folder: Path, digest: str, name: str = FOLDER) -> bool:
 
 
 def _marker(folder: Path, name: str) -> Path:
-    """Return the file with the digest of a finished job."""
+    """Return the path of the file with a finished job's digest."""
     return folder / f".{name}"
 
 
 def write_start(folder: Path, start: Start) -> None:
-    """Write the state that a step starts from."""
+    """Write the state from which a step's fine-tuning starts."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "start.safetensors", save(start.state))
     text = json.dumps({"plan": start.plan.to_json(), "told": asdict(start.cut)})

@@ -1,1 +1,1 @@
-"""Export of models to ONNX and PT2, quantization, and temperature calibration."""
+"""Export models to ONNX and PT2, quantize them, and calibrate their probabilities."""

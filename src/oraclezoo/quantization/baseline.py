@@ -1,4 +1,4 @@
-"""Baseline of a served model for drift detection, from its data set's validation images."""
+"""Compute a model's baseline for drift detection from its data set's validation images."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ SPLIT = "validation"
 def with_baseline(
     model: Model, dataset: Dataset, *, track: str | None = None, twin: Model | None = None
 ) -> Model:
-    """Return a model whose card has a baseline for drift detection.
+    """Return a model whose card contains a baseline for drift detection.
 
     Args:
         model: A model with an ONNX file.
-        dataset: A data set with validation images that the model's inputs are compared with.
+        dataset: A data set; the model's inputs will be compared with its validation images.
         track: Name of the data set; by default the one that the model was trained on.
-        twin: For a model that was trained on the validation images: a model trained in the same way
-            without them. Its probabilities, at the temperature of ``model``, take the place of
-            those of ``model``.
+        twin: A model trained like ``model`` but without the validation images; required if
+            ``model`` was trained on them. The baseline is then computed from the probabilities of
+            the twin, at the temperature of ``model``.
 
     Raises:
-        UsageError: The model has no ONNX file, or was trained on the validation images and there is
-            no twin.
+        UsageError: The model has no ONNX file, or it was trained on the validation images and there
+            is no twin.
     """
     if model.card.onnx is None:
         raise UsageError("a baseline describes an ONNX file; export the model first")
@@ -42,7 +42,7 @@ def with_baseline(
     prediction = model.predict(images)
     probabilities = prediction.probabilities
     if twin is not None:
-        # the detector of unknown characters is never fitted on validation images
+        # the detector for unknown characters is never trained on validation images
         probabilities = twin.predict(images).probabilities
         if twin.card.calibration is None and model.card.calibration is not None:
             temperature = model.card.calibration.temperature

@@ -1,4 +1,4 @@
-"""Export of a model to ONNX or PT2, checked against eager mode on real images."""
+"""Export a model to ONNX or PT2, and check the file against eager mode on real images."""
 
 from __future__ import annotations
 
@@ -57,29 +57,30 @@ def export(
     Args:
         model: A model, a run, the folder of either, or a model's name.
         out: Folder to write the model to; required for ``pt2``.
-        format: ``onnx``, or ``pt2`` for PyTorch's exported program, which is written to ``out`` as
-            ``model.pt2``.
-        preprocess: Include standardization and softmax: uint8 ``(N, H, W)`` to probabilities
-            ``(N, C)``. Otherwise standardized float32 ``(N, 1, H, W)`` to logits ``(N, C)``.
-        opset: ONNX operator set, 18 to 23.
-        tolerance: Maximum accepted difference between a probability and that of eager mode.
+        format: ``onnx``, or ``pt2`` for an ExportedProgram of PyTorch, which is written to ``out``
+            as ``model.pt2``.
+        preprocess: If True, the graph includes standardization and softmax and maps uint8 images
+            ``(N, H, W)`` to probabilities ``(N, C)``. If False, it maps standardized float32 images
+            ``(N, 1, H, W)`` to logits ``(N, C)``.
+        opset: Version of the ONNX operator set (opset), 18 to 23.
+        tolerance: Maximum accepted difference of a probability from eager mode.
         split: Split for the receipt's measurements: validation or test.
         track: Data set; by default the model's training data set.
-        data_dir: Folder of the data set's files.
-        results: Folder whose ledger records a test-set evaluation.
+        data_dir: Folder with the data set's files.
+        results: Folder with the ledger, which records test-set evaluations.
         timed: Whether to measure latency.
-        rounds: Rounds of timing.
-        settings: Pairs of batch size and threads to time.
+        rounds: Number of timing rounds.
+        settings: Pairs of batch size and number of threads to time.
         registry: Registry of components; by default one with all installed plugins.
-        progress: Called with lines of text.
+        progress: Called with one line of text per event.
 
     Returns:
         The model with its ONNX file and receipt.
 
     Raises:
         UsageError: An option is invalid, or the model cannot be exported.
-        VerificationError: A probability differs by more than ``tolerance``, or a prediction that is
-            not a tie changes. Nothing is written.
+        VerificationError: A probability differs by more than ``tolerance``, or a prediction changes
+            that was not a tie; nothing is written.
 
     Example:
         >>> model = oz.export("runs/quick-0123456789ab-s0", "exported")
@@ -103,7 +104,7 @@ def export_model(
     registry: Registry,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Export a model like :func:`export`, with the options as records."""
+    """Export a model like :func:`export`, with the options in data classes."""
     opened = open_model(model, registry)
     if out is not None and opened.precision != "fp32" and _same_folder(model, out):
         raise UsageError(f"{out} has a quantized model ({opened.precision}): choose another folder")
@@ -139,14 +140,14 @@ def export_model(
 def advise_calibration(
     model: Model, folder: str | Path, progress: Callable[[str], None] | None
 ) -> None:
-    """Report that a saved model is not calibrated, and how to calibrate it."""
+    """Report that a saved model is not calibrated, and show the command that calibrates it."""
     if progress and model.card.calibration is None and not learned_validation(model):
         command = shlex.join(["oraclezoo", "calibrate", str(folder)])
         progress(f"its probabilities are not calibrated: '{command}'")
 
 
 def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
-    """Raise VerificationError if probabilities differ too much, or predictions except at ties."""
+    """Raise VerificationError if probabilities differ too much or non-tied predictions change."""
     changed = agreement.disagreeing - agreement.ties
     if changed or not agreement.largest_difference <= tolerance:
         raise VerificationError(
@@ -157,7 +158,7 @@ def check_parity(agreement: Parity, tolerance: float, file: str) -> None:
 
 
 def _check_batch_sizes(model: Model, images: npt.NDArray[np.uint8], tolerance: float) -> None:
-    """Raise VerificationError unless single images give the same result as a batch."""
+    """Raise VerificationError unless images give the same results one by one as in a batch."""
     batch = model.predict(images).probabilities
     single = np.concatenate([model.predict(image).probabilities for image in images])
     check_parity(parity(batch, single), tolerance, "the ONNX file, one image at a time,")
@@ -189,7 +190,7 @@ def _export_program(
 def _run_program(
     content: bytes, images: npt.NDArray[np.uint8], model: Model, preprocesses: bool
 ) -> npt.NDArray[np.float32]:
-    """Return the probabilities of the exported program after reading it back from its bytes."""
+    """Load an ExportedProgram from the bytes of its file and return the probabilities."""
     program, scale = load_pt2(content), model.card.preprocessing
     rows = []
     with torch.inference_mode():
@@ -211,7 +212,7 @@ def _same_folder(source: Model | Run | str | Path, out: str | Path) -> bool:
 def default_folder(source: str | Path, suffix: str = "") -> Path:
     """Return the default output folder of a command.
 
-    For a model folder, it is the folder's path plus the suffix, if any. For a run folder, it is
+    For a model folder, this is the folder's path plus the suffix, if any. For a run folder, it is
     ``models/<name of the run>`` plus the suffix.
     """
     path = Path(source)

@@ -1,4 +1,4 @@
-"""Quantization of a model, calibrated on training images, with its receipt."""
+"""Quantize a model, with calibration on training images, and write its receipt."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from oraclezoo.receipts.receipt import Step, prove
 from oraclezoo.receipts.timing import ROUNDS
 
 _BATCH_SIZE = 32
-"""Calibration images in a batch; entropy and percentile keep all activations of a batch."""
+"""Batch size for calibration; entropy and percentile keep all activations of a batch in memory."""
 
 
 def quantize(
@@ -73,51 +73,51 @@ def quantize(
 ) -> Model:
     """Quantize a model for ONNX Runtime or PyTorch, and add a receipt that compares it with float.
 
-    For ONNX Runtime, ``int8`` is static quantization with uint8 activations and int8 weights per
-    output channel; ``fp16`` converts weights and arithmetic to 16-bit floats. Preprocessing and
+    For ONNX Runtime, ``int8`` means static quantization with uint8 activations and per-channel int8
+    weights, and ``fp16`` converts weights and arithmetic to 16-bit floats. Preprocessing and
     softmax stay in float32. A model without an ONNX file is exported first.
 
-    For PyTorch, the weights stay float32 on disk and the card states the precision to run them in:
-    in ``bf16``, ``fp16``, or ``int8`` (torchao's dynamic quantization of linear layers). The
-    receipt compares the model with float32 in PyTorch on the same device. The returned model is on
-    the CPU.
+    For PyTorch, the weights are stored in float32, and the card specifies the precision in which
+    the model runs: ``bf16``, ``fp16`` or ``int8`` (torchao's dynamic quantization of linear
+    layers). The receipt compares the model with float32 in PyTorch on the same device. The returned
+    model is on the CPU.
 
     Args:
         model: A model, a run, the folder of either, or a model's name.
         out: Folder to write the model to.
         precision: int8 or fp16; with backend torch also bf16.
-        backend: onnxruntime or torch. Each rejects the options of the other.
-        device: With backend torch, the device to run on; by default auto.
-        compile: With backend torch, whether to use torch.compile: auto (on CUDA), on or off.
-        calibration: Method that determines the range of an activation: minmax, entropy or
-            percentile; auto tries all and keeps the one with the least divergence on validation
-            images.
+        backend: onnxruntime or torch. Options that are meant for the other backend are rejected.
+        device: Device to run on, for backend torch; by default auto.
+        compile: Whether to use torch.compile, for backend torch: auto (only on CUDA), on or off.
+        calibration: Method for choosing the range of an activation: minmax, entropy or percentile;
+            auto tries all three and keeps the one with the lowest divergence on validation images.
         images: Number of training images for calibration.
-        sensitivity: When to measure each layer's sensitivity: auto, if int8 diverges by more than
-            ``max_divergence``; always; or off, which keeps no layer in float.
-        max_divergence: Maximum accepted mean divergence of the probabilities, in nats; beyond it,
-            the most sensitive layers stay in float.
-        keep_float: Shell-like patterns, one or several, of layers that stay in float.
-        reduce_range: Use 7-bit weights, for processors whose 8-bit products can saturate.
-        max_drop: Maximum accepted loss of accuracy, in percentage points.
-        max_limit: Maximum accepted one-sided 95% confidence limit of that loss, in percentage
-            points.
+        sensitivity: When to measure each layer's sensitivity: auto (if int8 diverges by more than
+            ``max_divergence``), always, or off, which keeps only ``keep_float`` in float.
+        max_divergence: Maximum accepted mean divergence of the probabilities, in nats. If int8
+            diverges more, the most sensitive layers stay in float.
+        keep_float: One or several shell-style patterns for names of layers that stay in float.
+        reduce_range: Use 7-bit weights, for processors on which sums of 8-bit products can
+            saturate.
+        max_drop: Maximum accepted drop in accuracy, in percentage points.
+        max_limit: Maximum accepted one-sided 95% confidence limit of the drop in accuracy, in
+            percentage points.
         split: Split for the receipt's measurements: validation or test.
         track: Data set; by default the model's training data set.
-        data_dir: Folder of the data set's files.
-        results: Folder whose ledger records a test-set evaluation.
+        data_dir: Folder with the data set's files.
+        results: Folder with the ledger, which records test-set evaluations.
         timed: Whether to measure latency.
-        rounds: Rounds of timing.
-        settings: Pairs of batch size and threads to time.
+        rounds: Number of timing rounds.
+        settings: Pairs of batch size and number of threads to time.
         registry: Registry of components; by default one with all installed plugins.
-        progress: Called with lines of text.
+        progress: Called with one line of text per event.
 
     Returns:
         The quantized model with its receipt.
 
     Raises:
         UsageError: An option is invalid, or the model is already quantized.
-        VerificationError: The loss of accuracy exceeds a limit; nothing is written.
+        VerificationError: The drop in accuracy exceeds a limit; nothing is written.
 
     Example:
         >>> small = oz.quantize("exported", "small", max_drop=0.5)
@@ -149,7 +149,7 @@ def quantize_onnx(
     registry: Registry,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Quantize a model for ONNX Runtime like :func:`quantize`, with the options as a record."""
+    """Quantize a model for ONNX Runtime like :func:`quantize`, with options in one data class."""
     measurement = options.measurement
     opened = open_model(model, registry).as_float()
     if opened.precision != "fp32":
@@ -162,7 +162,7 @@ def quantize_onnx(
     dataset = open_data(
         opened, registry, track=measurement.track, data_dir=measurement.data_dir, progress=progress
     )
-    bare = without_detector(opened)  # the detector of unknown characters stays in float
+    bare = without_detector(opened)  # the detector for unknown characters stays in float
     report: Fp16Report | Int8Report
     if options.precision == "fp16":
         assert bare.onnx is not None
@@ -185,7 +185,7 @@ def quantize_onnx(
 
 
 def _reject(backend: str, names: Sequence[str]) -> None:
-    """Raise UsageError if options of the other backend are set."""
+    """Raise UsageError if any options are set that ``backend`` does not use."""
     if names:
         raise UsageError(f"backend {backend} does not support {', '.join(names)}")
 
@@ -193,7 +193,7 @@ def _reject(backend: str, names: Sequence[str]) -> None:
 def _to_int8(
     model: Model, dataset: Dataset, int8: Int8, progress: Callable[[str], None] | None
 ) -> Int8Report:
-    """Calibrate, choose the layers that stay in float, and quantize the others."""
+    """Calibrate the model, choose the layers that stay in float, and quantize all others."""
     if progress:
         progress(f"calibrating on {int8.images} training images")
     assert model.onnx is not None
@@ -223,7 +223,7 @@ def _to_int8(
 def _feeds(
     classifier: OnnxClassifier, images: Images, count: int
 ) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    """Yield batches of ``count`` images, evenly spaced, since files are often sorted by class."""
+    """Yield batches of ``count`` evenly spaced images, since files are often sorted by class."""
     rows = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).astype(np.int64))
     for start in range(0, len(rows), _BATCH_SIZE):
         yield classifier.feed(images[rows[start : start + _BATCH_SIZE]])
@@ -234,7 +234,7 @@ def _reopened(model: Model, graph: onnx.ModelProto) -> OnnxClassifier:
 
 
 def _with_graph(model: Model, graph: onnx.ModelProto, precision: str) -> Model:
-    """Compact and check a graph, and replace the model's graph by it."""
+    """Return the model with a new graph, which is compacted and checked first."""
     compact(graph.graph)
     onnx_file.describe(graph, model.card.metadata())
     return _with_bytes(model, onnx_file.checked(graph), precision)

@@ -1,4 +1,4 @@
-"""Options of export and quantization, and their reports for receipts."""
+"""Options for export and quantization, and the reports that receipts contain."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from oraclezoo.receipts.measurement import Gates, Measurement
 IMAGES = 512
 """Default number of training images for calibration."""
 MAX_DIVERGENCE = 0.01
-"""Default limit on the mean divergence of the probabilities caused by rounding, in nats."""
+"""Default limit, in nats, on the mean divergence of the probabilities due to quantization."""
 TOLERANCE = 1e-4
-"""Default limit on the difference between probabilities of the exported file and of eager mode."""
+"""Default limit on the difference between the exported file's and eager mode's probabilities."""
 
 
 @dataclass(frozen=True)
 class Export:
-    """Options of an export; see :func:`oraclezoo.export`. Raises UsageError if format is unknown.
+    """Options for an export; see :func:`oraclezoo.export`. Raises UsageError for unknown formats.
 
     With ``preprocess``, the graph includes standardization and softmax.
     """
@@ -45,7 +45,7 @@ class Export:
 
 @dataclass(frozen=True)
 class OnnxReport:
-    """The options of an ONNX export, for its receipt."""
+    """The options of an ONNX export, for the receipt."""
 
     export: Export
 
@@ -61,7 +61,7 @@ class OnnxReport:
 
 @dataclass(frozen=True)
 class ProgramReport:
-    """The options of a PT2 export, and its file, for its receipt."""
+    """The options and the file of a PT2 export, for the receipt."""
 
     export: Export
     file: str
@@ -80,10 +80,10 @@ class ProgramReport:
 
 @dataclass(frozen=True)
 class Int8:
-    """Options of static int8 quantization for ONNX Runtime; see :func:`oraclezoo.quantize`.
+    """Options for static int8 quantization with ONNX Runtime; see :func:`oraclezoo.quantize`.
 
     Raises:
-        UsageError: A name is unknown, or a number out of range.
+        UsageError: A name is unknown, or a number is out of range.
     """
 
     calibration: str = AUTO
@@ -110,7 +110,7 @@ class Int8:
 
 @dataclass(frozen=True)
 class Quantization:
-    """Options of a quantization for ONNX Runtime; only precision int8 uses ``int8``."""
+    """Options for quantization with ONNX Runtime; ``int8`` is used only for precision int8."""
 
     precision: str = "int8"
     int8: Int8 = field(default_factory=Int8)
@@ -125,7 +125,7 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Fp16Report:
-    """The options of a quantization to fp16, for its receipt."""
+    """The options of a conversion to fp16, for the receipt."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry ``options`` of the receipt."""
@@ -134,10 +134,10 @@ class Fp16Report:
 
 @dataclass(frozen=True)
 class Int8Report:
-    """The options and findings of a quantization to int8, for its receipt.
+    """The options and results of int8 quantization, for the receipt.
 
-    ``calibration`` is the selected method, ``calibrations`` the divergence of each method tried,
-    and ``layers`` the number of layers with weights.
+    ``calibration`` is the selected calibration method, ``calibrations`` holds the divergence of
+    each method that was tried, and ``layers`` is the number of layers with weights.
     """
 
     int8: Int8
@@ -168,7 +168,7 @@ class Int8Report:
 
 @dataclass(frozen=True)
 class TorchTarget:
-    """Precision, device and use of torch.compile for a model that PyTorch runs."""
+    """Precision, device and use of torch.compile for a model that runs in PyTorch."""
 
     precision: str
     device: str = "auto"
@@ -177,7 +177,7 @@ class TorchTarget:
 
 @dataclass(frozen=True)
 class Coverage:
-    """The layers that int8 covers with PyTorch: linear layers."""
+    """The part of a model that PyTorch's int8 covers: its linear layers."""
 
     layers: int
     int8_layers: int
@@ -187,7 +187,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class TorchReport:
-    """The options and findings of a quantization for PyTorch, for its receipt."""
+    """The options and results of quantization for PyTorch, for the receipt."""
 
     device: str
     form: Form

@@ -1,4 +1,4 @@
-"""Calibration of a model on validation images: temperature and detector of unknown characters."""
+"""Calibrate a model's probabilities, and fit its detector for unknown characters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from oraclezoo.quantization.unknown import detecting
 from oraclezoo.ranking.calibration import expected_error
 
 FOLDS = 5
-"""Folds of the validation images; the calibration error is measured on held-out images."""
+"""Number of cross-validation folds; the calibration error is measured on the held-out images."""
 
 
 def calibrate(
@@ -38,34 +38,35 @@ def calibrate(
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
-    """Calibrate a model's probabilities, and fit its detector of unknown characters.
+    """Calibrate a model's probabilities, and fit its detector for unknown characters.
 
-    Its labels do not change.
+    The predicted classes do not change.
 
-    The temperature that minimizes the negative log-likelihood of the validation images divides the
-    logits (Guo et al., "On calibration of modern neural networks", ICML 2017). It is stored in the
-    card and, if the model has an ONNX file, in its graph. So is the detector, a small CNN that
-    distinguishes the training images from foreign pictures
-    (``oraclezoo.quantization.unknown``). A model with an ONNX file also gets a
-    baseline for drift detection while it is served (``oraclezoo.watching.drift``).
+    Calibration divides the logits by a temperature, which is fitted by minimizing the negative
+    log-likelihood of the validation images (Guo et al., "On calibration of modern neural networks",
+    ICML 2017). The detector is a small CNN that distinguishes the training images from images of
+    anything else (``oraclezoo.quantization.unknown``). Both are stored with the model and, if it
+    has an ONNX file, in the graph. A model with an ONNX file also gets a baseline for drift
+    detection during serving (``oraclezoo.watching.drift``).
 
     Args:
-        model: A model, a run, the folder of either, or a model's name. A calibrated model is
-            calibrated again.
+        model: A model, a run, the folder of either, or a model's name. A model that is already
+            calibrated is calibrated again.
         out: Folder to write the model to.
         unknown: Whether to fit the detector, which takes one to three minutes.
         track: Data set; by default the model's training data set.
-        data_dir: Folder of the data set's files.
+        data_dir: Folder with the data set's files.
         registry: Registry of components; by default one with all installed plugins.
-        progress: Called with lines of text.
+        progress: Called with one line of text per event.
 
     Returns:
-        The calibrated model. ``card.calibration`` has its loss and expected calibration error
-        before and after, both on images that were not used to fit the temperature;
-        ``card.unknown`` has the detector's threshold and the fraction of pictures that it keeps.
+        The calibrated model. ``card.calibration`` contains the loss and the expected calibration
+        error before and after calibration, measured on images that were not used to fit the
+        temperature; ``card.unknown`` contains the detector's threshold and the fraction of images
+        that it accepts.
 
     Raises:
-        UsageError: The model was trained on the validation images, or there are too few.
+        UsageError: The model was trained on the validation images, or there are too few of them.
 
     Example:
         >>> model = oz.calibrate("exported", "calibrated")  # doctest: +SKIP
@@ -106,7 +107,7 @@ def _calibrate(
 
 
 def _scaled(model: Model, entry: Calibration) -> Model:
-    """Return a model whose logits are divided by one more temperature."""
+    """Return a model whose logits are divided by an additional temperature."""
     earlier = model.card.calibration
     whole = entry.temperature * (1.0 if earlier is None else earlier.temperature)
     card = replace(model.card, calibration=replace(entry, temperature=whole))
@@ -133,17 +134,18 @@ def calibrated(
 ) -> Model:
     """Calibrate a model that was trained on the validation images, using a twin that was not.
 
-    The detector of unknown characters needs no twin: it is trained on the training images only.
+    The detector for unknown characters needs no twin, since it is trained on the training images
+    only.
 
     Args:
-        model: The model, without an ONNX file and not calibrated.
-        dataset: Its data set.
-        twin: A model trained in the same way on the training images only.
+        model: The model; it must not be calibrated or have an ONNX file.
+        dataset: The model's data set.
+        twin: A model trained like ``model``, but on the training images only.
         unknown: Whether to fit the detector.
-        progress: Called with lines of text.
+        progress: Called with one line of text per event.
 
     Raises:
-        UsageError: The model has an ONNX file or is calibrated.
+        UsageError: The model has an ONNX file or is already calibrated.
     """
     model = model.as_float()
     if model.onnx or model.card.calibration:
@@ -158,8 +160,8 @@ def fitted(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> Calibra
     """Fit a temperature, and measure its effect by cross-validation.
 
     Args:
-        probabilities: Probabilities ``(N, C)`` on images that the model was not trained on.
-        labels: Their labels ``(N,)``.
+        probabilities: Class probabilities ``(N, C)`` for images that the model was not trained on.
+        labels: Labels of the images, ``(N,)``.
 
     Raises:
         UsageError: There are fewer images than folds.

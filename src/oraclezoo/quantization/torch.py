@@ -1,4 +1,4 @@
-"""Quantization for PyTorch: a model in a lower precision on a GPU or CPU, with its receipt."""
+"""Quantize a model for PyTorch on a GPU or CPU, and write its receipt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from oraclezoo.receipts.measurement import Gates, Measurement
 from oraclezoo.receipts.receipt import Step, prove
 
 PUBLISHED = ("weights", "result")
-"""Entries of a published model's card that describe its files and the score of its ONNX file."""
+"""Entries of a published model's card that describe its files and its ONNX file's score."""
 
 
 @writing_model
@@ -45,7 +45,7 @@ def quantize_torch(
     opened = open_model(model, registry)
     before = Model(
         copy.deepcopy(opened.module).to("cpu"), opened.card, detector=opened.detector
-    )  # float, without a graph
+    )  # float32, without an ONNX graph
     extra = {key: value for key, value in before.card.extra.items() if key not in PUBLISHED}
     after = Model(
         before.module, replace(before.card, extra=extra), detector=before.detector
@@ -73,10 +73,10 @@ def quantize_torch(
 
 
 def _coverage(model: Model, form: Form) -> Coverage | None:
-    """Return the layers that int8 covers in a model; None for other precisions.
+    """Return the part of a model that int8 covers, or None for other precisions.
 
     Raises:
-        UsageError: The model has no layers that int8 covers.
+        UsageError: The model has no layers that int8 can quantize.
     """
     if form.precision != "int8":
         return None
@@ -97,14 +97,14 @@ def _coverage(model: Model, form: Form) -> Coverage | None:
 
 
 def _try(model: Model, device: torch.device) -> None:
-    """Run a model once. Raises UsageError with the reason if it fails in its precision."""
+    """Run a model once in its precision. Raises UsageError with the reason if that fails."""
     edge = model.card.input.image_size
     assert model.form is not None
     compiles = model.form.compiles(device)
-    count = SIZES[-1] if compiles else 1  # the size that scoring compiles for
+    count = SIZES[-1] if compiles else 1  # the batch size that scoring compiles for
     try:
         with warnings.catch_warnings(), exact_float32():
-            warnings.simplefilter("ignore")  # libraries warn about each other
+            warnings.simplefilter("ignore")  # libraries warn about other libraries' code
             model.predict(np.zeros((count, edge, edge), np.uint8))
     except UsageError:
         raise
@@ -134,7 +134,7 @@ def _notes(receipt: Receipt, report: TorchReport) -> Iterator[str]:
 
 
 def _compilation_notes(receipt: Receipt) -> Iterator[str]:
-    """Yield the speed-up of float32 by torch.compile alone."""
+    """Yield a note with the speed-up of float32 from torch.compile alone."""
     rows = receipt.before.latency
     by_setting = {(row.runtime, row.batch_size, row.threads): row for row in rows}
     for row in rows:

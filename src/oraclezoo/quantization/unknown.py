@@ -1,4 +1,4 @@
-"""Fitting of the detector of unknown characters, and its threshold."""
+"""Train the detector for unknown characters, and choose its threshold."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from oraclezoo.onnx_export.detector import MIN_EDGE, WIDTHS, Detector
 from oraclezoo.recipe.sections import Augment
 
 KEPT = 0.95
-"""Fraction of real characters, and of clean drawings, that the threshold keeps."""
+"""Fraction of real characters, and of clean drawings, that the threshold must accept."""
 COUNT = 1500
-"""Most pictures of a group of foreign characters."""
+"""Maximum number of images from each source of outliers."""
 REAL = 6000
-"""Most training images."""
+"""Maximum number of training images to use."""
 DRAWINGS = 400
-"""Drawings that the threshold is fitted to."""
+"""Number of drawings used to choose the threshold."""
 EPOCHS, BATCH_SIZE, LR, WEIGHT_DECAY = 10, 128, 4e-3, 1e-2
 REAL_WEIGHT = 2.0
-"""Weight of real images in the loss, of which there are fewer than foreign ones."""
+"""Weight of real images in the loss; there are fewer of them than outliers."""
 AUGMENT = Augment(
     shift=2.0, rotate=10.0, scale=0.1, shear=0.1, elastic=0.7, cutout=0, jpeg=0.3, jpeg_quality=30
 )
@@ -46,27 +46,27 @@ Floats = npt.NDArray[np.float32]
 def detecting(
     model: Model, dataset: Dataset, progress: Callable[[str], None] | None = None, seed: int = 0
 ) -> Model:
-    """Fit a detector of unknown characters for a model, and return the model with it.
+    """Train a detector for unknown characters, and return the model with the detector attached.
 
-    A small CNN learns to distinguish the data set's training images from foreign pictures: noise,
-    textures, characters of other scripts, invented characters, and halves of training images. The
-    threshold keeps 95% of the validation images and, for Oracle-MNIST's characters, 95% of clean
-    drawings. The detector does not use the model's weights, so pruning, quantization and
-    calibration of the model do not affect it. Dealing with outliers by training on examples of them
-    is due to Hendrycks, Mazeika and Dietterich, "Deep anomaly detection with outlier exposure"
-    (ICLR 2019, arXiv 1812.04606).
+    A small CNN learns to distinguish the data set's training images from outliers: noise, textures,
+    characters of other scripts, invented characters, and halves of training images. The threshold
+    is chosen to accept 95% of the validation images and, for Oracle-MNIST's characters, 95% of
+    clean drawings. The detector does not use the model's weights, so pruning, quantization and
+    calibration of the model do not affect it. Training with examples of outliers is known as
+    outlier exposure: Hendrycks, Mazeika and Dietterich, "Deep anomaly detection with outlier
+    exposure" (ICLR 2019, arXiv 1812.04606).
 
-    Fitting takes a few minutes on a CPU; scripts for which no font is installed are missing.
+    Training takes a few minutes on a CPU. Scripts for which no font is installed are left out.
 
     Args:
         model: The model, with or without an ONNX file.
         dataset: The data set that the model was trained on; its test images are not used.
-        progress: Called with lines of text.
+        progress: Called with one line of text per event.
         seed: Random seed.
 
     Returns:
-        The model, whose predictions say whether a picture is unknown. The same model if its images
-        are smaller than 8 pixels.
+        A model whose predictions include whether an image shows an unknown character. If the
+        model's images are smaller than 8 pixels, the model is returned unchanged.
     """
     say = progress or (lambda _: None)
     size, classes = model.card.input.image_size, len(model.classes)
@@ -97,7 +97,7 @@ def detecting(
 def _training(
     dataset: Dataset, size: int, seed: int, oracle: bool
 ) -> tuple[tuple[Gray, Gray], tuple[Tensor, Tensor]]:
-    """Return known and foreign images, and labels and weights of all of them."""
+    """Return known images and outliers, with the labels and loss weights of all images."""
     part = dataset.split("train")
     rng = np.random.default_rng(derive(seed, "detector"))
     rows = np.sort(rng.permutation(len(part.labels))[:REAL])
@@ -131,10 +131,11 @@ def fitted(
     """Train a detector with AdamW and a one-cycle schedule.
 
     Args:
-        images: uint8 ``(N, S, S)``.
-        targets: Labels int64 ``(N,)``, ``classes`` for foreign images, and weights in the loss.
+        images: Training images, uint8 ``(N, S, S)``.
+        targets: Labels, int64 ``(N,)``, which are equal to ``classes`` for outliers; and the
+            images' weights in the loss.
         classes: Number of known classes.
-        flip: Whether a mirrored image keeps its label.
+        flip: Whether an image keeps its label when it is mirrored.
         seed: Random seed.
     """
     with torch.random.fork_rng(devices=[]):
@@ -164,14 +165,14 @@ def fitted(
 
 
 def _batches(count: int, seed: int, epoch: int) -> list[Tensor]:
-    """Return the rows of each batch of an epoch, shuffled; batches have at least two images."""
+    """Return shuffled row indices for each batch of an epoch; batches have two or more images."""
     order = np.random.default_rng(derive(seed, "detector order", epoch)).permutation(count)
     number = max(1, count // BATCH_SIZE)
     return [torch.from_numpy(rows) for rows in np.array_split(order, number)]
 
 
 class _Normalized(nn.Module):
-    """A detector in training: with batch norm after each convolution, and logits."""
+    """A detector during training, with batch norm after each convolution; returns logits."""
 
     def __init__(self, detector: Detector) -> None:
         super().__init__()
@@ -187,7 +188,7 @@ def _normalized(detector: Detector) -> _Normalized:
 
 
 def _folded(net: _Normalized, classes: int) -> Detector:
-    """Fold the norms into the convolutions, and round the weights as they are stored."""
+    """Fold batch norm into the convolutions, and round the weights to their stored precision."""
     detector = copy.deepcopy(net.detector)
     for conv, norm in zip(detector.convs, net.norms, strict=True):
         assert isinstance(conv, nn.Conv2d)
@@ -202,7 +203,7 @@ def _folded(net: _Normalized, classes: int) -> Detector:
 
 
 def thresholded(detector: Detector, part: Split, size: int, oracle: bool) -> Unknown:
-    """Return a card's entry with the lowest threshold that keeps 95% of each kind of picture."""
+    """Return the card entry with the lowest threshold that accepts 95% of each kind of image."""
     known = {"real": np.asarray(part.images)}
     if oracle:
         drawn = sets.known(
@@ -226,15 +227,15 @@ def thresholded(detector: Detector, part: Split, size: int, oracle: bool) -> Unk
 
 
 def _limit(scores: Floats) -> float:
-    """Return a threshold above the score of the last picture to be kept, at most 1.
+    """Return a threshold, at most 1, slightly above the highest score that must be accepted.
 
-    The margin is larger than the differences between runtimes.
+    The margin is larger than the numerical differences between runtimes.
     """
     return min(float(np.quantile(scores, KEPT, method="higher")) + 1e-4, 1.0)
 
 
 def scores_of(detector: Detector, images: Gray) -> Floats:
-    """Return the scores of preprocessed images uint8 ``(N, S, S)``, float32 ``(N,)``."""
+    """Return the scores, float32 ``(N,)``, of preprocessed images, uint8 ``(N, S, S)``."""
 
     def rows() -> Iterator[Floats]:
         for start in range(0, len(images), BATCH_SIZE):

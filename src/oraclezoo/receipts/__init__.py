@@ -1,1 +1,1 @@
-"""Receipts: accuracy, size and latency of a model before and after a step."""
+"""Receipts: a model's accuracy, size and latency before and after a step such as pruning."""

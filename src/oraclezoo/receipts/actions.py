@@ -1,4 +1,4 @@
-"""Job that times one model in one runtime for a receipt (:mod:`oraclezoo.jobs`)."""
+"""Job (see :mod:`oraclezoo.jobs`) that times one model in one runtime for a receipt."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Timing:
         runtime: ``"onnxruntime"``, ``"eager"`` or ``"compiled"``.
         path: An ONNX file for ONNX Runtime, otherwise a model folder.
         image_size: Width and height of the model's input in pixels.
-        precision: Precision of the ONNX file, copied to the rows.
-        device: Device of PyTorch.
-        settings: Pairs of batch size and threads.
-        budget_s: Approximate seconds for each setting.
-        min_repeats: Minimum number of timed passes for each setting.
+        precision: Precision of the ONNX file, which is copied to the latency rows.
+        device: Device for PyTorch's runtimes.
+        settings: Pairs of batch size and number of threads to time.
+        budget_s: Approximate time per setting, in seconds.
+        min_repeats: Minimum number of timed passes per setting.
     """
 
     ACTION: ClassVar[str] = "oraclezoo.receipts.actions:time_model"
@@ -44,8 +44,8 @@ class Timed:
     Attributes:
         rows: Latency at each setting.
         peak_memory_bytes: Peak resident memory of the process; None if it is unknown.
-        peak_device_memory_bytes: Peak memory of tensors on a GPU; None elsewhere.
-        compile_s: Compilation time; None if nothing is compiled.
+        peak_device_memory_bytes: Peak memory of tensors on a GPU; None on other devices.
+        compile_s: Compilation time; None if the model is not compiled.
     """
 
     rows: tuple[LatencyRow, ...]
@@ -55,7 +55,7 @@ class Timed:
 
 
 def time_model(request: Timing, channel: Channel) -> None:
-    """Time a model and send one :class:`Timed` event; torch is not imported for ONNX Runtime."""
+    """Time a model and send one :class:`Timed` event; ONNX Runtime is timed without torch."""
     from oraclezoo.measure.memory import peak_bytes
 
     compile_s = device_bytes = None
@@ -76,7 +76,7 @@ def time_model(request: Timing, channel: Channel) -> None:
 
 
 def _time_torch(request: Timing) -> tuple[list[LatencyRow], float | None, int | None]:
-    """Return latency rows, seconds of compilation and peak device memory in bytes."""
+    """Return the latency rows, the compilation time in seconds and the peak device memory."""
     import torch
 
     from oraclezoo.artifacts.load import load

@@ -1,4 +1,4 @@
-"""Options of every command that measures a model before and after a change."""
+"""Options shared by all commands that measure a model before and after a change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _ROUNDING = 1e-9
 class Measurement:
     """Data and latency settings for the measurements of a receipt.
 
-    ``track`` None means the model's own; its files are in ``data_dir``. ``split`` is the split for
-    accuracy; the ledger in the folder ``results`` records a test-set evaluation. If ``timed``,
-    latency is measured in ``rounds`` rounds at each of ``settings``, pairs of batch size and
-    threads (None: batch 1 on one thread, and 256 on all).
+    ``track`` is the name of the data set (None for the one that the model was trained on), and
+    ``data_dir`` the folder with its files. Accuracy is measured on ``split``; the ledger in the
+    folder ``results`` records test-set evaluations. If ``timed``, latency is measured in ``rounds``
+    rounds at each of ``settings``, which are pairs of batch size and number of threads. By default
+    these are batch 1 on one thread, and batch 256 on PyTorch's number of threads.
     """
 
     track: str | None = None
@@ -33,16 +34,16 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Gates:
-    """Maximum accepted loss of accuracy, in percentage points; None accepts any loss.
+    """Maximum accepted drop in accuracy, in percentage points; None accepts any drop.
 
-    ``max_drop`` bounds the mean loss, ``max_limit`` its one-sided 95% confidence limit.
+    ``max_drop`` limits the measured drop, and ``max_limit`` its one-sided 95% confidence limit.
     """
 
     max_drop: float | None = None
     max_limit: float | None = None
 
     def check(self, receipt: Receipt) -> None:
-        """Raise VerificationError if the loss of accuracy in a receipt exceeds a limit."""
+        """Raise VerificationError if the drop in accuracy in a receipt exceeds a limit."""
         change = receipt.accuracy
         drop, limit = -100 * change.difference, 100 * change.loss_limit95
         images = f"{receipt.images} {receipt.split} images"
@@ -60,5 +61,5 @@ class Gates:
             raise VerificationError("; ".join(failures) + "; nothing was written")
 
     def passed(self, receipt: Receipt) -> Receipt:
-        """Return a receipt that records these limits."""
+        """Return a copy of a receipt that records these limits."""
         return replace(receipt, gates=GateEntry(self.max_drop, self.max_limit))

@@ -1,4 +1,4 @@
-"""Notes of a receipt: caveats for readers of its figures."""
+"""Notes in a receipt: caveats about its measurements."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from oraclezoo.card.receipt import Receipt
 
 CERTAIN = 1.05
-"""Speed-ups below this ratio are not distinguished from none."""
+"""Speed-ups below this ratio are considered indistinguishable from no speed-up."""
 NOISE = 1.25
-"""Ratio between rounds of the same measurement above which a note is added."""
+"""If rounds of the same measurement differ by more than this ratio, a note is added."""
 
 
 def notes(receipt: Receipt) -> tuple[str, ...]:
-    """Return all notes of a receipt, the most important first."""
+    """Return all notes for a receipt, the most important first."""
     return (*_worse(receipt), *_missing(receipt), *_weak(receipt))
 
 

@@ -1,4 +1,4 @@
-"""Receipts: measurements of a model before and after a step."""
+"""Measure a model before and after a step, and compare both in a receipt."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from oraclezoo.receipts.timing import Subject, runtimes_of, summarize, time_in_t
 from oraclezoo.result import timestamp
 
 TIE = 1e-3
-"""Maximum difference between the probabilities of tied classes, which rounding may swap."""
+"""Maximum difference between the probabilities of two classes that count as tied."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """Measurements of a model: ``metrics`` for the receipt, and the underlying raw data.
+    """Measurements of one model: ``metrics`` for the receipt, and the raw data behind them.
 
-    ``probabilities`` are float32 ``(N, C)`` and ``labels`` int64 ``(N,)`` on a ``split`` of a
-    ``track``. ``learned`` is true if the model was trained on these images. ``rounds`` holds the
-    latency rows of each round; it is empty if the model was not timed.
+    ``probabilities``, float32 ``(N, C)``, and ``labels``, int64 ``(N,)``, are for the images in
+    ``split`` of ``track``. ``learned`` is True if the model was trained on these images. ``rounds``
+    holds the latency rows of each round; it is empty if the model was not timed.
     """
 
     metrics: Metrics
@@ -58,7 +58,10 @@ class Side:
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether the benchmark's float16 prediction of each image is correct: bool ``(N,)``."""
+        """Whether each image's prediction is correct, bool ``(N,)``.
+
+        Probabilities are rounded to float16 before prediction, as in the benchmark.
+        """
         stored = self.probabilities.astype(np.float16)
         correct: npt.NDArray[np.bool_] = stored.argmax(1) == self.labels
         return correct
@@ -66,7 +69,7 @@ class Side:
     def in_form(
         self, probabilities: npt.NDArray[np.float32], *, form: str, file: str, size_bytes: int
     ) -> Side:
-        """Return the untimed measurements of the same model in a different file format."""
+        """Return measurements, without latency, of the same model in a different file format."""
         metrics = replace(
             self.metrics,
             form=form,
@@ -82,10 +85,10 @@ class Side:
 
 
 class StepOptions(Protocol):
-    """The options and findings of one step, such as pruning, for its receipt."""
+    """The options and results of a step such as pruning, for its receipt."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry ``options`` of the receipt."""
+        """Return the ``options`` entry of the receipt."""
         ...
 
 
@@ -93,8 +96,8 @@ class StepOptions(Protocol):
 class Step:
     """A step to measure: its name, its options, and the model before and after it.
 
-    ``runtimes`` lists the runtimes for timing each model: by default ONNX Runtime, and eager for a
-    model without an ONNX file. PyTorch runs on ``device``.
+    ``runtimes`` lists the runtimes in which each model is timed. By default, a model is timed in
+    ONNX Runtime, and in eager mode too if it has no ONNX file. PyTorch runs on ``device``.
     """
 
     name: str
@@ -132,11 +135,11 @@ def prove(
     """Measure a model before and after a step, and return the receipt.
 
     Args:
-        step: The models, the step's options, and the runtimes to time.
-        dataset: The data set to score the models on.
-        measurement: Split, latency settings, and the folder whose ledger records a test-set
-            evaluation.
-        progress: Called with a line of text for each stage.
+        step: The two models, the step's options, and the runtimes for timing.
+        dataset: The data set on which the models are evaluated.
+        measurement: Split, latency settings, and the folder with the ledger, which records
+            test-set evaluations.
+        progress: Called with one line of text for each stage.
 
     Raises:
         JobError: A timing process failed.
@@ -165,10 +168,10 @@ def receipt(
     *,
     device: str = "cpu",
 ) -> Receipt:
-    """Compare two sides, measured on ``device``, and return the receipt of the step.
+    """Compare the measurements of two models on ``device``, and return the step's receipt.
 
     Raises:
-        UsageError: The two sides were measured on different images.
+        UsageError: The two models were measured on different images.
     """
     if (before.track, before.split) != (after.track, after.split) or not np.array_equal(
         before.labels, after.labels
@@ -213,10 +216,10 @@ def receipt(
 def parity(
     before: npt.NDArray[np.float32], after: npt.NDArray[np.float32], tie: float = TIE
 ) -> Parity:
-    """Compare two arrays of probabilities ``(N, C)``.
+    """Compare two arrays of class probabilities ``(N, C)``.
 
-    If the top classes differ, the image counts as a tie if their probabilities before the step
-    differ by less than ``tie``.
+    An image for which the top classes differ counts as a tie if the probabilities of these two
+    classes before the step differ by less than ``tie``.
     """
     first, second = before.argmax(1), after.argmax(1)
     rows = np.flatnonzero(first != second)
@@ -231,7 +234,7 @@ def parity(
 
 
 def side(subject: Subject, dataset: Dataset, measurement: Measurement) -> Side:
-    """Score a model and count its operations; add the latency measured earlier."""
+    """Evaluate a model and count its operations; include the latency in ``subject``."""
     model, track = subject.model, measurement.track
     if measurement.split == "test":
         record_test_evaluation(model, dataset, Path(measurement.results), track)
@@ -279,9 +282,10 @@ def _ratio(before: float, after: float) -> float | None:
 
 
 def _speedups(before: Side, after: Side) -> tuple[Speedup, ...]:
-    """Compare latency setting by setting, by the fastest rounds, with the range over rounds.
+    """Return the speed-up at each setting: the ratio of the fastest rounds, and the range.
 
-    Compares within one runtime; across runtimes only if the two sides have none in common.
+    Latencies in the same runtime are compared. Latencies in different runtimes are compared only if
+    the two models have no runtime in common.
     """
     if not before.rounds or not after.rounds:
         return ()

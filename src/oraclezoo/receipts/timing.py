@@ -1,4 +1,4 @@
-"""Latency of models, timed in alternating rounds in separate processes."""
+"""Measure the latency of models in alternating rounds, in separate processes."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ Setting = tuple[int, int]
 """Batch size and number of threads."""
 
 TORCH = ("eager", "compiled")
-"""Runtimes of PyTorch: without and with torch.compile."""
+"""PyTorch's runtimes: without and with torch.compile."""
 
 ROUNDS = 3
-"""Number of rounds, which alternate between models so that a slow spell affects all of them."""
+"""Default number of rounds. Each round times all models, so slow periods affect all of them."""
 BUDGET_S = 1.0
-"""Seconds for each setting, over all rounds."""
+"""Time per setting in seconds, divided among the rounds."""
 REPEATS = 30
-"""Minimum number of batches for each setting, over all rounds."""
+"""Minimum number of batches per setting, divided among the rounds."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """A model to time, with the runtimes to use; PyTorch runs on ``device``.
 
-    :func:`time_in_turn` fills in the other fields. ``rows`` has one list for each round. Keyed by
-    runtime, ``peak`` is the peak resident memory of a process in bytes, ``device_peak`` the peak
-    device memory, ``compile_s`` the longest compilation time, and ``failed`` the reason why the
-    runtime cannot run the model.
+    :func:`time_in_turn` fills in the other fields. ``rows`` has one list of latency rows for each
+    round. The other fields are keyed by runtime: ``peak`` is a process's peak resident memory in
+    bytes, ``device_peak`` the peak device memory, ``compile_s`` the longest compilation time, and
+    ``failed`` the reason why the model does not run in this runtime.
     """
 
     model: Model
@@ -52,7 +52,7 @@ class Subject:
 
 
 def runtimes_of(model: Model) -> tuple[str, ...]:
-    """Return ONNX Runtime for a model with an ONNX file, otherwise eager and ONNX Runtime."""
+    """Return the default runtimes: ONNX Runtime, preceded by eager if there is no ONNX file."""
     return ("onnxruntime",) if model.onnx else ("eager", "onnxruntime")
 
 
@@ -63,14 +63,14 @@ def time_in_turn(
     rounds: int = ROUNDS,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Time models in turn, round by round, and fill in the subjects.
+    """Time models in alternation, round by round, and store the results in ``subjects``.
 
     Args:
-        subjects: The models; their fields for results are filled in.
-        settings: Pairs of batch size and threads. By default batch 1 on one thread, and batch 256
-            on PyTorch's number of threads.
+        subjects: The models; their result fields are filled in.
+        settings: Pairs of batch size and number of threads. By default batch 1 on one thread, and
+            batch 256 on PyTorch's number of threads.
         rounds: Number of rounds.
-        progress: Called with a line of text for each round.
+        progress: Called with one line of text for each round.
 
     Raises:
         JobError: A timing process failed.
@@ -89,7 +89,7 @@ def time_in_turn(
 
 
 def _requests(subject: Subject, folder: Path, settings: list[Setting], rounds: int) -> list[Timing]:
-    """Write the input files of the timing processes, and return their requests."""
+    """Write the model files to time, and return a timing request for each runtime."""
     model, requests = subject.model, []
     size = model.card.input.image_size
     bare = Model(model.module, model.card, form=model.form)
@@ -142,9 +142,10 @@ def _round(subject: Subject, requests: list[Timing]) -> list[LatencyRow]:
 
 
 def summarize(rounds: Sequence[Sequence[LatencyRow]]) -> tuple[LatencySummary, ...]:
-    """Reduce rounds to one row for each setting: the round with the lowest median.
+    """Reduce the rounds to one row per setting: the row of the round with the lowest median.
 
-    Since other load on the machine can only add time, the fastest round is the least disturbed.
+    Since other load on the machine can only increase the latency, the fastest round is the least
+    disturbed.
     """
     summaries = []
     for rows in zip(*rounds, strict=True):

@@ -1,12 +1,12 @@
-"""Conformance checks of component contracts, as verdicts and as pytest tests.
+"""Conformance checks for components, with results as verdicts or as pytest tests.
 
-Built-in components and plugins run the same checks. In a plugin's test file::
+The same checks are run for built-in components and for plugins. In a plugin's test file::
 
     from oraclezoo.testing import conformance
 
     test_conformance = conformance("my-distribution")
 
-``oraclezoo plugins check NAME`` prints the same verdicts as a table.
+``oraclezoo plugins check NAME`` prints the verdicts as a table.
 """
 
 from oraclezoo.testing.collect import conformance

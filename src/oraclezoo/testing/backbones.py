@@ -1,4 +1,4 @@
-"""Conformance checks for backbones (small CPU batches)."""
+"""Conformance checks for backbones, with small batches on the CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZES = (28, 32, 64)
 """Candidate image sizes; the checks use the first one that the backbone accepts."""
 CLASSES = 10
 TOLERANCE = 1e-3
-"""Tolerance for logits computed in a different order, relative to the largest logit."""
+"""Tolerance, relative to the largest logit, for logits computed in a different order."""
 
 
 def forward(subject: Subject) -> None:
@@ -44,7 +44,7 @@ def forward(subject: Subject) -> None:
 def other_shapes(subject: Subject) -> str | None:
     """Supports or rejects three channels, seven classes and a different image size.
 
-    Rejection means UsageError.
+    A backbone rejects a shape by raising UsageError.
     """
     _, first = _built(subject)
     size = next(size for size in SIZES if size != first)
@@ -60,7 +60,7 @@ def other_shapes(subject: Subject) -> str | None:
 def options(subject: Subject) -> None:
     """Builds and runs with each choice and flag of its options, or raises UsageError.
 
-    Skips ``pretrained``, which may download weights.
+    The check skips ``pretrained``, which may download weights.
     """
     size = _built(subject)[1]
     settings: list[tuple[str, Any]] = []
@@ -83,9 +83,10 @@ def options(subject: Subject) -> None:
 def gradient(subject: Subject) -> None:
     """A gradient reaches all parameters that require one, and no others.
 
-    The check adds noise, since some branches are initialized to zero, and runs three batches, since
-    random layers may skip a branch. A last batch runs in evaluation mode: in training mode, batch
-    normalization cancels a constant that is added before it, so that the gradient is zero.
+    The check adds noise to the parameters, because some branches are initialized to zero, and runs
+    three batches, because random layers may skip a branch. The last batch runs in evaluation mode:
+    in training mode, batch norm cancels any constant that is added before it, such as a bias, whose
+    gradient is then zero.
     """
     net, size = _fresh(subject)
     with torch.no_grad():
@@ -165,7 +166,7 @@ def initialize(subject: Subject) -> None:
 def prunable(subject: Subject) -> str | None:
     """If declared prunable, half of the channels can be pruned and the plan rebuilds the model.
 
-    The check prunes like ``oraclezoo prune``, without fine-tuning.
+    The check prunes like ``oraclezoo prune``, but without fine-tuning.
     """
     if not subject.facts.get("prunable"):
         skip("it is not declared prunable")
@@ -226,7 +227,7 @@ def _images(count: int, size: int) -> Tensor:
 
 
 def _fresh(subject: Subject) -> tuple[nn.Module, int]:
-    """Return a new model with the kit's seed, and its image size."""
+    """Build a new model with the conformance kit's fixed seed; return it with its image size."""
     for size in SIZES:
         try:
             return _module(subject.create(**_shape(size))), size
@@ -237,7 +238,7 @@ def _fresh(subject: Subject) -> tuple[nn.Module, int]:
 
 
 def _built(subject: Subject) -> tuple[nn.Module, int]:
-    """Return a shared model in evaluation mode, for checks that do not change it."""
+    """Return a shared model in evaluation mode and its image size; checks must not change it."""
     if "net" not in subject.kept:
         net, size = _fresh(subject)
         subject.kept["net"] = net.eval(), size

@@ -1,4 +1,4 @@
-"""Conformance checks as pytest tests, one for each check of each component."""
+"""Pytest tests for conformance, one for each check of each component."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from oraclezoo.testing.subject import Subject
 def conformance(
     *names: str, data_dir: Path | None = None, kinds: tuple[str, ...] = ()
 ) -> Callable[..., None]:
-    """Return a test function, parametrised over the checks of components.
+    """Return a pytest test function that is parametrized over the checks of components.
 
-    Assign it to a name that begins with ``test_``. Checks that may take more than ten seconds are
-    marked ``slow``; register the marker, or load ``oraclezoo.testing.fixtures``, which does.
+    Assign the function to a name that begins with ``test_``. Checks that may take more than ten
+    seconds are marked ``slow``; register the marker, or load ``oraclezoo.testing.fixtures``, which
+    registers it.
 
     Args:
-        names: Distributions or components.
-        data_dir: Folder of a data set's files.
-        kinds: Restrict the checks to these kinds; all if empty.
+        names: Names of distributions or components.
+        data_dir: Folder with a data set's files.
+        kinds: Kinds of components to check; all kinds if empty.
 
     Raises:
-        UnknownNameError: A name is unknown; raised during collection.
+        UnknownNameError: A name is unknown. The error is raised during collection.
     """
     import pytest
 
@@ -43,7 +44,7 @@ def conformance(
         for check in checks_of(entry)
     ]
 
-    @lru_cache(maxsize=1)  # checks of one component are consecutive
+    @lru_cache(maxsize=1)  # all checks of a component are consecutive
     def subject_of(entry_name: tuple[str, str]) -> Subject:
         kind, name = entry_name
         return Subject(registry, registry.get(kind, name), data_dir)  # type: ignore[arg-type]  # a kind

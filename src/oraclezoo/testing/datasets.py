@@ -15,7 +15,7 @@ SPLITS = ("train", "validation", "test")
 LARGE = 5000
 """Number of images above which the checks may take more than ten seconds."""
 SHARED = 0.01
-"""Maximum fraction of images that two splits share; real collections contain some duplicates."""
+"""Maximum fraction of images that two splits may share; real data sets contain some duplicates."""
 
 
 def splits(subject: Subject) -> str:
@@ -116,7 +116,7 @@ def description(subject: Subject) -> None:
     for flag in ("flip_keeps_label", "synthetic"):
         if not isinstance(getattr(dataset, flag), bool):
             fail(f"{flag} is {getattr(dataset, flag)!r}, not a bool")
-    fixed = subject.facts.get("train") is not None  # otherwise it depends on the user's folder
+    fixed = subject.facts.get("train") is not None  # else it depends on the user's folder
     if fixed and subject.facts.get("synthetic", dataset.synthetic) != dataset.synthetic:
         fail(f"its attribute synthetic is {dataset.synthetic}, which contradicts its spec")
     digests = dataset.sha256

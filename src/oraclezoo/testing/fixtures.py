@@ -1,4 +1,4 @@
-"""Fixtures for plugin tests: import them in ``conftest.py``, or load this module with ``-p``."""
+"""Pytest fixtures for plugins: import them in ``conftest.py``, or load this module with ``-p``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def oraclezoo_registry() -> Registry:
-    """Return the registry of this installation; a quarantined plugin raises an error."""
+    """Return the registry of this installation. Raises an error if a plugin is quarantined."""
     return build_registry(strict=True)
 
 
@@ -28,7 +28,8 @@ def oraclezoo_registry() -> Registry:
 def oraclezoo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder for ``--track idx --data-dir`` with synthetic images that train in seconds.
 
-    It holds 160 training and 40 test images (28 x 28) of four classes, each a bright bar on noise.
+    The folder contains 160 training and 40 test images (28 x 28) of four classes; each image shows
+    a bright bar on noise.
     """
     folder = tmp_path_factory.mktemp("oraclezoo-data")
     generator = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Conformance kit: all checks by kind, and their verdicts."""
+"""Conformance kit: the checks for each kind of component, and their verdicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Function = Callable[[Subject], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One conformance check of a kind. ``slow``: it may take more than ten seconds."""
+    """A conformance check for a kind of component; ``slow`` if it may take over ten seconds."""
 
     kind: Kind
     name: str
@@ -43,7 +43,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Result of one check of one component, with an optional ``reason``."""
+    """Result of a check for a component, with an optional ``reason``."""
 
     kind: Kind | Literal["plugin"]
     name: str
@@ -59,7 +59,7 @@ def target(subject: Subject) -> None:
         factory = subject.spec.load()
     try:
         signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # a class in C: other checks build it
+    except (TypeError, ValueError):  # a class implemented in C; other checks build it
         return
     positional, keyword = CONTRACT[subject.spec.kind]
     names = [option.name for option in subject.spec.options]
@@ -93,13 +93,14 @@ def _check(kind: Kind, function: Function, *, slow: bool = False) -> Check:
 
 
 CHECKS: tuple[Check, ...] = tuple(_checks())
-"""All checks, by kind."""
+"""All checks, grouped by kind of component."""
 
 
 def find(registry: Registry, name: str) -> list[Entry]:
-    """Return all entries of a distribution, or the components of all kinds with a name.
+    """Return all entries of a distribution, or the entries of any kind with a component's name.
 
-    Raises UnknownNameError, or AmbiguousNameError for a bare name that two plugins provide.
+    Raises UnknownNameError for an unknown name, and AmbiguousNameError for an unqualified name that
+    two plugins provide.
     """
     of_distribution = [entry for entry in registry if entry.distribution == normalize(name)]
     if of_distribution:
@@ -123,7 +124,7 @@ def find(registry: Registry, name: str) -> list[Entry]:
 
 
 def checks_of(entry: Entry) -> list[Check]:
-    """Return the checks of a component's kind."""
+    """Return the checks for a component, which depend on its kind."""
     return [check for check in CHECKS if check.kind == entry.spec.kind]
 
 
@@ -147,10 +148,11 @@ def check(
     """Run all checks of a component and yield their verdicts.
 
     Args:
-        registry: Registry of the entry.
-        entry: Component to check.
-        data_dir: Folder of a data set's files.
-        slow: Run checks that may take more than ten seconds; otherwise their verdict is "skip".
+        registry: Registry that contains the entry.
+        entry: Registry entry of the component to check.
+        data_dir: Folder with a data set's files.
+        slow: Whether to run checks that may take more than ten seconds; if False, their verdict is
+            "skip".
     """
     subject = Subject(registry, entry, data_dir)
     first, *others = checks_of(entry)
@@ -166,7 +168,7 @@ def check(
 
 
 def judge(check: Check, subject: Subject) -> Verdict:
-    """Run one check. Any exception of the component becomes a failure with that reason."""
+    """Run a check; if the component raises any exception, the verdict is "fail"."""
     try:
         with (
             torch.random.fork_rng([]),
@@ -197,7 +199,7 @@ def _verdict(check: Check, subject: Subject, outcome: Outcome, reason: str) -> V
 
 
 def document(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict as a JSON document."""
+    """Convert a verdict to a JSON document."""
     return {
         "kind": verdict.kind,
         "name": verdict.name,

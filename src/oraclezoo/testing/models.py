@@ -67,7 +67,7 @@ def _check(probabilities: npt.NDArray[np.float32], classes: int, runtime: str) -
 
 
 def _folder(subject: Subject) -> Path:
-    """Return the verified folder of the model, fetched once."""
+    """Return the model's folder, which is downloaded and verified once."""
     if "folder" not in subject.kept:
         subject.kept["folder"] = Path(subject.create())
     folder: Path = subject.kept["folder"]

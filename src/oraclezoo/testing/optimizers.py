@@ -1,4 +1,4 @@
-"""Conformance checks for optimizers: a small network and a convex loss, on the CPU."""
+"""Conformance checks for optimizers, with a small network and a convex loss on the CPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ CONVEX_STEPS = 200
 def parameters(subject: Subject) -> None:
     """Trainable parameters are in exactly one group and change; frozen ones do not.
 
-    Uses a network with convolutions, batch norm and linear layers, whose first layer is frozen.
+    The check uses a network of convolutions, batch norm and linear layers; its first layer is
+    frozen.
     """
     net = _net()
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
@@ -89,7 +90,7 @@ def determinism(subject: Subject) -> None:
 def options(subject: Subject) -> str:
     """Option choices, flags and bounds allow steps, or raise UsageError.
 
-    Does not check whether training still converges.
+    The check does not test whether training still converges.
     """
     settings: list[tuple[str, Any]] = []
     for option in subject.spec.options:
@@ -216,7 +217,7 @@ def _loss(net: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 
 
 def _mode(subject: Subject, optimizer: torch.optim.Optimizer, mode: str) -> None:
-    """Call train() or eval() if the metadata train_eval is declared, as the engine does."""
+    """Call train() or eval(), as the engine does, if the metadata declares train_eval."""
     if subject.facts.get("train_eval"):
         getattr(optimizer, mode)()
 
@@ -229,7 +230,7 @@ def _train(
     inputs: Tensor | None = None,
     labels: Tensor | None = None,
 ) -> None:
-    """Run optimizer steps as the engine does."""
+    """Run optimizer steps in the same way as the engine."""
     if inputs is None or labels is None:
         inputs, labels = _batch()
 

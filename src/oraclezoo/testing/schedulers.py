@@ -1,4 +1,4 @@
-"""Conformance checks for schedulers: learning rates of two parameter groups per step."""
+"""Conformance checks for schedulers, based on the learning rates of two parameter groups."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from oraclezoo.specs import Value
 from oraclezoo.testing.subject import Subject, fail, skip, through_checkpoint
 
 LRS = (0.1, 0.5)
-"""Learning rates of the two groups."""
+"""Initial learning rates of the two parameter groups."""
 TOTALS = (1, 2, 7, 60)
-"""Training lengths in steps."""
+"""Numbers of training steps to check."""
 EXTRA = 20
-"""Number of steps after the end that are also checked."""
+"""Number of additional steps to check after the end of training."""
 PER_EPOCH = 5
 LOSSES = (1.0, 0.5, 0.6, 0.6, 0.6, 0.4)
-"""Cyclic validation losses for schedulers that step on a metric."""
+"""Validation losses, repeated cyclically, for schedulers whose step() takes a metric."""
 
 
 def bounds(subject: Subject) -> str:
     """Learning rates are finite and within [0, lr_peak times the optimizer's], also after the end.
 
-    Checks training runs of 1 to 60 steps. The metadata lr_peak defaults to 1.
+    The check covers training runs of 1 to 60 steps. If the metadata does not declare lr_peak, it is
+    1.
     """
     peak = float(subject.facts.get("lr_peak") or 1.0)
     low, high = math.inf, 0.0
@@ -136,7 +137,7 @@ def _build(subject: Subject, optimizer: torch.optim.Optimizer, total: int, **opt
 
 
 def _course(subject: Subject, total: int, **options: Any) -> list[tuple[float, ...]]:
-    """Return the groups' learning rates at steps 0, 1, ..., ``total`` and beyond."""
+    """Return the learning rates of both groups at each step, from 0 to beyond ``total``."""
     optimizer = _optimizer()
     scheduler = _build(subject, optimizer, total, **options)
     rates = [_rates(optimizer)]

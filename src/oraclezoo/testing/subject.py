@@ -1,4 +1,4 @@
-"""The component under test, and the results of checks."""
+"""The component under test, and exceptions that end a check."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from oraclezoo.engine.checkpoint import load_state, save_state
 from oraclezoo.plugins.registry import Entry, Registry
 
 SEED = 20260000
-"""Seed of the checks; arbitrary."""
+"""Random seed for all checks; the value is arbitrary."""
 
 
 class ViolationError(Exception):
-    """Contract violation, with a one-line description."""
+    """Raised if a component violates its contract, with a one-line description."""
 
 
 class SkippedError(Exception):
-    """Check that does not apply, with a one-line reason."""
+    """Raised if a check does not apply to a component, with a one-line reason."""
 
 
 def fail(reason: str) -> NoReturn:
@@ -35,18 +35,18 @@ def skip(reason: str) -> NoReturn:
 
 
 class Subject:
-    """Registry entry under test, built on demand.
+    """The registry entry under test, whose component is built on demand.
 
-    ``data_dir`` is the folder of a data set's files, or None.
+    ``data_dir`` is the folder with a data set's files, or None.
     """
 
     def __init__(self, registry: Registry, entry: Entry, data_dir: Path | None = None) -> None:
         self.registry, self.entry, self.data_dir = registry, entry, data_dir
         self.spec, self.facts = entry.spec, entry.spec.facts
         self.changes: list[str] = []
-        """What it changed in the process so far, when imported or built."""
+        """Process-wide settings that the component changed so far when it was imported or built."""
         self.kept: dict[str, Any] = {}
-        """State shared by the checks of one component."""
+        """State that the checks of the component share."""
 
     def create(self, *args: Any, **kwargs: Any) -> Any:
         """Build the component with ``Registry.create`` and a fixed seed."""
@@ -55,12 +55,12 @@ class Subject:
 
     @cached_property
     def dataset(self) -> Any:
-        """The data set, created once."""
+        """The data set, which is created on first use."""
         return self.create(data_dir=self.data_dir)
 
 
 def through_checkpoint(state: Any) -> Any:
-    """Return a state tree after writing and reading it as a checkpoint."""
+    """Write a state tree to a checkpoint, read it back, and return the result."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
         save_state(path, state)
@@ -68,6 +68,6 @@ def through_checkpoint(state: Any) -> Any:
 
 
 def listed(names: list[str]) -> str:
-    """Format up to three names and the number of further ones."""
+    """Format up to three names, followed by the number of remaining names."""
     more = len(names) - 3
     return ", ".join(names[:3]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Conformance checks for trackers: one short run in a temporary folder."""
+"""Conformance checks for trackers, with one short run in a temporary folder."""
 
 from __future__ import annotations
 

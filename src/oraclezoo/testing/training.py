@@ -1,4 +1,4 @@
-"""Conformance check of all components that train: one training step through the public API."""
+"""Conformance check for all components used in training: one step through the public API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oraclezoo.recipe.sections import COMPONENTS
 from oraclezoo.testing.subject import Subject, fail
 
 BATCH = 16
-"""Batch size, number of training images, and number of validation images."""
+"""Batch size, number of training images and number of validation images."""
 CLASSES = 4
 SIZES = (28, 32, 64)
 """Candidate image sizes; the check uses the first one that the components accept."""
@@ -28,8 +28,8 @@ SIZES = (28, 32, 64)
 def training_step(subject: Subject) -> None:
     """One epoch of one step trains, validates, saves and resumes.
 
-    Process-wide settings, such as torch's default dtype, do not change, neither then nor when the
-    component is imported or built.
+    Process-wide settings, such as torch's default dtype, must not change during training, nor when
+    the component is imported or built.
     """
     sizes = (0,) if subject.spec.kind == "dataset" else SIZES
     for size in sizes:
@@ -60,12 +60,12 @@ def _train(subject: Subject, size: int) -> None:
 
 
 def _recipe(subject: Subject) -> Recipe:
-    """Return the recipe ``quick`` with the component, for one step."""
+    """Return a copy of the recipe ``quick`` that uses the component and trains for one step."""
     changes: dict[str, object] = {
         "backbone.name": "resnet8",
         "budget.epochs": 1,
         "budget.batch_size": BATCH,
-        "augment.cutout": 0,  # small images have no room for it
+        "augment.cutout": 0,  # the images may be too small for it
         "augment.shift": 0,
     }
     recipe = Recipe.load("quick", changes)
@@ -75,7 +75,7 @@ def _recipe(subject: Subject) -> Recipe:
 
 
 def _data(subject: Subject, size: int) -> tuple[TrainingData, int]:
-    """Return images with their number of classes: the data set's first ones, or bright bars."""
+    """Return images (the data set's first ones, or synthetic ones) and the number of classes."""
     if subject.spec.kind == "dataset":
         parts = [subject.dataset.split(name) for name in ("train", "validation")]
         rows = [np.arange(BATCH) % len(part.images) for part in parts]

@@ -1,1 +1,1 @@
-"""Training of recipes: data, pre-training, teachers, fine-tuning and concurrent seeds."""
+"""Train recipes: data preparation, pre-training, distillation, fine-tuning, stacked seeds."""

@@ -1,4 +1,4 @@
-"""Fine-tuning: train a modified model further with an adapted version of its recipe."""
+"""Fine-tuning of a modified model with an adapted version of its training recipe."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from oraclezoo.recipe import Recipe, shipped
 from oraclezoo.recipe.resolve import resolve
 
 LR_SCALE = 1.0
-"""Learning rates of fine-tuning, relative to the recipe's.
+"""Default factor for the recipe's learning rates in fine-tuning.
 
-The recipe's own learning rates are best, as in learning rate rewinding (Renda et al. 2020,
-arXiv:2003.02389): in cross-validation (``benchmarks/studies/finetuning.py``), halving them costs
-more accuracy as more channels are pruned.
+The recipe's original learning rates work best, as in learning rate rewinding (Renda et al. 2020,
+arXiv:2003.02389). In cross-validation (``benchmarks/studies/finetuning.py``), halving them reduced
+the accuracy, and the more so the more channels were pruned.
 """
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Settings of fine-tuning. Their names are hashed and stored in receipts.
+    """Fine-tuning settings. The field names must not change: receipts and digests contain them.
 
     Attributes:
-        epochs: Passes over the training images.
+        epochs: Number of passes over the training images.
         lr_scale: Factor for the recipe's learning rates.
         distill: Weight of the distillation loss, from 0 to 1; 0 for no teacher.
-        temperature: Temperature of the distillation loss.
+        temperature: Temperature for the distillation loss.
     """
 
     epochs: int
@@ -65,12 +65,12 @@ def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry
     """Return a model's training recipe.
 
     Args:
-        source: The source of the model; a run holds its recipe.
-        model: The model; its card holds a recipe, or the name and hash of a bundled one.
+        source: The argument that the model was loaded from; a run contains its recipe.
+        model: The model; its card contains a recipe, or the name and hash of a bundled recipe.
         registry: Registry of components.
 
     Raises:
-        UsageError: The recipe is not known.
+        UsageError: The model's recipe is not known.
     """
     if isinstance(source, Run):
         return source.recipe
@@ -91,11 +91,12 @@ def recipe_of(source: Model | Run | str | Path, model: Model, registry: Registry
 
 
 def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
-    """Return the recipe of fine-tuning: the model's own, with changes.
+    """Return the recipe for fine-tuning, adapted from the model's training recipe.
 
     Learning rates are multiplied by ``lr_scale`` and decay linearly to zero (they stay constant for
-    an optimizer that needs no schedule). ``tuning`` sets the number of epochs. Validation images,
-    pre-training and teachers other than the original model are not used.
+    an optimizer that needs no schedule). ``tuning`` sets the number of epochs. Fine-tuning does not
+    train on validation images, does not repeat pre-training, and uses no teachers other than the
+    original model.
     """
     resolved = resolve(recipe, registry)
     optimizer = resolved.optimizer
@@ -121,7 +122,7 @@ def milder(recipe: Recipe, tuning: Tuning, registry: Registry) -> Recipe:
 def images_for(
     model: Model, recipe: Recipe, dataset: Dataset, device: torch.device
 ) -> TrainingData:
-    """Return images on the device, standardized with the statistics of the model's card."""
+    """Return images on the device, with the mean and standard deviation from the model's card."""
     limit = stream_limit(None, device)
     data = build.training_data(recipe, dataset, device, limit)
     steps = model.card.preprocessing
@@ -143,16 +144,16 @@ def finetune(
 
     Args:
         module: The model to fine-tune; it is not changed.
-        recipe: The recipe.
+        recipe: The recipe for fine-tuning.
         data: Images on the training device.
         registry: Registry of components.
-        seed: Seed of data order and augmentation.
-        checkpoint: Folder of the saved state, and whether training continues from it.
-        teacher: Teacher for the distillation loss, used without gradients.
-        callbacks: Functions to call.
+        seed: Seed for data order and augmentation.
+        checkpoint: Folder for checkpoints, and whether training resumes from the one there.
+        teacher: Teacher for the distillation loss; no gradients are computed for it.
+        callbacks: Functions to call during training.
 
     Returns:
-        The state of the fine-tuned module on the CPU, and the cost.
+        The state dict of the fine-tuned module on the CPU, and the record of the run.
 
     Raises:
         InterruptedRunError: ``should_stop`` returned True; the state is saved.

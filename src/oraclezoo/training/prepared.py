@@ -1,4 +1,4 @@
-"""A resolved recipe with its opened data set, and its training images on the device."""
+"""Resolved recipe with its opened data set, and the training images on the device."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from oraclezoo.recipe import Recipe
 
 @dataclass(frozen=True)
 class Prepared:
-    """Inputs shared by all training runs of a recipe, whatever their seed.
+    """Inputs shared by all training runs of a recipe, regardless of their seeds.
 
     Attributes:
         recipe: The resolved recipe, without ``[compress]``.
         registry: Registry of the components that the recipe names.
-        execution: Device and execution settings.
-        device: The device of ``execution``.
+        execution: Device and other execution settings.
+        device: The torch device that ``execution`` selects.
         dataset: The opened data set.
-        data: Its training and validation images, on the device or streamed to it.
+        data: Training and validation images, on the device or streamed to it.
     """
 
     recipe: Recipe
@@ -43,7 +43,7 @@ class Prepared:
 
     @property
     def shape(self) -> dict[str, int]:
-        """Input and output sizes of the backbone, as arguments of its factory."""
+        """Input and output sizes of the backbone, as keyword arguments for its factory."""
         return {
             "in_chans": 1,
             "num_classes": len(self.dataset.classes),
@@ -51,7 +51,7 @@ class Prepared:
         }
 
     def parts(self, seed: int) -> Parts:
-        """Build model, optimizer and scheduler. Raises OutOfMemoryError, PluginError."""
+        """Build the model, optimizer and scheduler. Raises OutOfMemoryError or PluginError."""
         try:
             return build.build_parts(self.recipe, self.registry, self.data, self.shape, seed)
         except Exception as error:
@@ -67,11 +67,11 @@ class Prepared:
         return build.build_steppers(self.recipe, self.registry, self.data, model)
 
     def provenance(self, seed: int) -> Provenance:
-        """Return the inputs that identify a run of this recipe."""
+        """Return the record of all inputs that identify a run of this recipe."""
         return provenance(self.recipe, self.registry, self.dataset, self.execution, seed)
 
     def card(self, seed: int) -> Card:
-        """Return the model card of a run with a seed."""
+        """Return the model card for a run with the given seed."""
         recipe, dataset, origin = self.recipe, self.dataset, self.provenance(seed)
         options = dict(recipe.backbone.options)
         options.pop("pretrained", None)  # the trained weights replace them

@@ -1,4 +1,4 @@
-"""Pre-training of the recipe's model on a different track."""
+"""Pre-train a recipe's model on a different track."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.prepared import Prepared, prepare
 
 FOLDER = "pretrain"
-"""Subfolder of a run folder with the checkpoint of its pre-training, until the run is done."""
+"""Subfolder of a run folder for the checkpoint of pre-training; deleted when the run finishes."""
 
 
 def pretrain(
@@ -27,23 +27,24 @@ def pretrain(
     checkpoint: Checkpoint,
     callbacks: Callbacks,
 ) -> Pretraining:
-    """Train ``model`` in place on the track of ``[pretrain]`` for its number of epochs.
+    """Pre-train ``model`` in place on the track and for the epochs that ``[pretrain]`` specifies.
 
-    Images are standardized with the statistics of the recipe's own track. Pre-training uses a
-    separate optimizer and scheduler.
+    Images are standardized with the mean and standard deviation of the recipe's main track.
+    Pre-training uses a separate optimizer and scheduler.
 
     Args:
-        prepared: The recipe and its own data.
+        prepared: The recipe and the data of its main track.
         model: The model, on the device.
         seed: Seed of the run.
-        checkpoint: The run's folder; pre-training keeps its state in a subfolder.
-        callbacks: ``should_stop`` and ``progress`` are used.
+        checkpoint: The run's folder; the state of pre-training is saved in a subfolder.
+        callbacks: Functions to call; only ``should_stop`` and ``progress`` are used.
 
     Returns:
         The record of pre-training.
 
     Raises:
-        UsageError: The track has fewer classes or a different image size.
+        UsageError: The pre-training track has fewer classes or a different image size than the main
+            track.
     """
     recipe, settings, data = prepared.recipe, prepared.recipe.pretrain, prepared.data
     changes = {
@@ -54,7 +55,7 @@ def pretrain(
         "pretrain.epochs": 0,
     }
     first = resolve(recipe.override(changes), prepared.registry)
-    # the data folder belongs to the recipe's own track
+    # the data folder belongs to the recipe's main track
     execution = dataclasses.replace(prepared.execution, data_dir=None)
     source = prepare(first, prepared.registry, execution, callbacks.progress)
     size, classes = int(data.images.shape[-1]), int(data.labels.max()) + 1

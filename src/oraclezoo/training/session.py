@@ -1,4 +1,4 @@
-"""A run folder during training: its record, metrics and trackers."""
+"""Management of a run folder during training: record, metrics and trackers."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from oraclezoo.training.teachers import FOLDER as TEACHERS
 from oraclezoo.training.tracking import Tracking
 
 STACKED = "stacked"
-"""``strategy`` in the record of a run that is trained in a stack of seeds."""
+"""Value of ``strategy`` in the record of a run that is trained in a stack of seeds."""
 
 STALE = (
     *("run.json", "best.safetensors", "last.safetensors", "score.safetensors"),
     *("profile.json", "trace.json"),
 )
-"""Files of an earlier run that a new one removes."""
+"""Files of an earlier run that are deleted when a new run starts in the same folder."""
 
 
 @dataclass(frozen=True)
 class Session:
-    """A run whose folder is open.
+    """A training run in progress, which writes to its run folder.
 
     Attributes:
-        prepared: Recipe and data.
-        trainer: The trainer of the run.
-        run: Its folder.
-        tracking: Its trackers.
-        pretrained: Record of pre-training.
-        taught: Record of teachers.
-        concurrent: Number of seeds in its stack; None for a separate training run.
+        prepared: Recipe and data of the run.
+        trainer: Trainer of the run.
+        run: Folder of the run.
+        tracking: Experiment trackers of the run.
+        pretrained: Record of pre-training; None without pre-training.
+        taught: Record of the teachers; None without distillation.
+        concurrent: Number of seeds in the run's stack; None if the run is not stacked.
     """
 
     prepared: Prepared
@@ -62,14 +62,14 @@ class Session:
         """Write the run's recipe and record, and start its trackers.
 
         Args:
-            resumed: Whether the trainer continues from a checkpoint of this run.
+            resumed: Whether the trainer resumes from a checkpoint of this run.
         """
         trainer, data, seed = self.trainer, self.prepared.data, self.trainer.seed
         provenance = self.prepared.provenance(seed)
         before = self.run.record if resumed else None
         self._prepare_folder(trainer.progress.epoch if resumed else None)
         concurrent, strategy = self.concurrent, None if self.concurrent is None else STACKED
-        if before is not None and concurrent is None:  # timed benchmarks must not use its time
+        if before is not None and concurrent is None:  # its time is invalid for timed benchmarks
             concurrent, strategy = before.concurrent, before.strategy
         self.run.write(
             RunRecord(
@@ -94,7 +94,7 @@ class Session:
         self.tracking.begin(self.run, self.prepared.device, trainer.step if resumed else 0)
 
     def _prepare_folder(self, kept_epochs: int | None) -> None:
-        """Write the recipe and keep the metrics of ``kept_epochs``; None removes earlier files."""
+        """Write the recipe and keep the metrics of ``kept_epochs``; None deletes earlier files."""
         folder = self.run.folder
         write_atomically(folder / "recipe.toml", self.prepared.recipe.to_toml().encode())
         path = folder / "metrics.jsonl"
@@ -107,12 +107,12 @@ class Session:
                 shutil.rmtree(folder / subfolder, ignore_errors=True)
 
     def log(self, epoch: Epoch) -> None:
-        """Append the metrics of an epoch to ``metrics.jsonl`` and pass them to the trackers."""
+        """Append an epoch's metrics to ``metrics.jsonl`` and pass them to the trackers."""
         append_line(self.run.folder / "metrics.jsonl", json.dumps(encode(epoch)))
         self.tracking.epoch(epoch)
 
     def end(self, error: BaseException) -> None:
-        """Record that training ended early with ``error``, and end the trackers."""
+        """Record that training ended early with ``error``, and close the trackers."""
         if isinstance(error, (InterruptedRunError, KeyboardInterrupt)):
             self.run.end("interrupted")
         elif isinstance(error, DivergedError):
@@ -122,7 +122,7 @@ class Session:
         self.tracking.end()
 
     def finish(self) -> Run:
-        """Write profile and outcome, end the trackers and remove temporary folders."""
+        """Write the profile and the outcome, close the trackers and delete temporary folders."""
         try:
             self._write_profile()
             self.run.finish(self._outcome())
@@ -133,7 +133,7 @@ class Session:
         return self.run
 
     def _outcome(self) -> Outcome:
-        """Return the totals of the training run, with pre-training and teachers."""
+        """Return the totals of the run, including pre-training and the training of teachers."""
         trainer, progress = self.trainer, self.trainer.progress
         earlier = [each for each in (self.pretrained, self.taught) if each is not None]
         held_out = not trainer.recipe.data.refit
@@ -161,7 +161,7 @@ class Session:
 
 @contextmanager
 def recording_failure(sessions: Iterable[Session]) -> Iterator[None]:
-    """Record an exception in the runs that ``sessions`` holds at that time, and re-raise it."""
+    """Record an exception in every run that is in ``sessions`` at that time, and re-raise it."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Stacked training: several seeds of one recipe on one device, each with its run folder."""
+"""Stacked training: several seeds of a recipe on one device, each with a separate run folder."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class SeedCallbacks:
     """Functions that stacked training calls.
 
     Attributes:
-        on_epoch: Called with a seed and the metrics of its epoch.
-        on_diverged: Called with a seed that diverged; its run is not returned.
-        should_stop: Called after each step; True saves the state of all seeds and stops.
+        on_epoch: Called after each epoch with each seed and its metrics.
+        on_diverged: Called with each seed whose run diverged; these runs are not returned.
+        should_stop: Called after each step; if it returns True, the state of all seeds is saved and
+            training stops.
         warn: Called with one line of text, e.g. if a tracker fails.
     """
 
@@ -54,28 +55,28 @@ def train(
 ) -> list[Run]:
     """Train a recipe with several seeds as a stack.
 
-    Each seed produces the same run folder as a separate training run; ``together`` in its
+    Each seed has the same run folder as in separate training, except that ``together`` in
     ``run.json`` is the size of the stack.
 
     Args:
-        recipe: The recipe; it is resolved here.
-        seeds: The seeds.
+        recipe: The recipe, which need not be resolved.
+        seeds: The seeds to train.
         registry: Registry of components.
-        execution: Device and execution settings; ``torch.compile`` is not used.
-        out: Folder for run folders.
-        resume: Seeds that continue from the checkpoint in their folder, if there is one. Seeds at
-            different steps are trained in separate groups.
+        execution: Device and other execution settings; ``torch.compile`` is not used.
+        out: Parent folder of the run folders.
+        resume: Seeds that resume from the checkpoint in their run folder, if there is one. Seeds at
+            different steps are trained in separate stacks.
         stack_size: Number of seeds in a stack; by default as many as fit into half of the free
             memory.
-        callbacks: Functions to call.
+        callbacks: Functions to call during training.
 
     Returns:
         The finished runs, in the order of ``seeds``.
 
     Raises:
-        CannotStackError: The seeds must be trained one by one. Raised before any folder is changed,
-            if possible.
-        OracleZooError: As :func:`oraclezoo.train`.
+        CannotStackError: The seeds must be trained one by one. If possible, this is raised before
+            any folder is changed.
+        OracleZooError: Any error that :func:`oraclezoo.train` raises.
     """
     callbacks = callbacks or SeedCallbacks()
     resolved = resolve(recipe, registry)
@@ -112,7 +113,7 @@ def _step(session: Session) -> int:
 
 
 def _trainer(prepared: Prepared, seed: int, out: Path) -> Trainer:
-    """Return the trainer of a seed, as for a separate run; its folder may not exist yet."""
+    """Return the trainer for a seed, as for a separate run; the run folder may not exist yet."""
     return Trainer(
         prepared.recipe,
         prepared.parts(seed),
@@ -133,7 +134,7 @@ def _begin(
     of: int,
     warn: Callable[[str], None],
 ) -> Session:
-    """Open the run folder of a seed in a stack of ``of`` seeds."""
+    """Open the run folder for a seed that is trained in a stack of ``of`` seeds."""
     trainer = _trainer(prepared, seed, out)
     run = Run(trainer.folder)
     try:
@@ -147,7 +148,7 @@ def _begin(
 
 
 def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
-    """Train sessions at the same step to the end; return the runs that did not diverge."""
+    """Finish training sessions that are at the same step; return the runs that did not diverge."""
     running = {session.trainer.seed: session for session in group}
 
     def on_epoch(trainer: Trainer, epoch: Epoch) -> None:
@@ -169,14 +170,14 @@ def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
 
 
 def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Callable[[], bool]:
-    """Wrap the ``should_stop`` of a concurrent run, to mark the run's record when it is called.
+    """Wrap a run's ``should_stop`` so that each call marks the run's record as concurrent.
 
-    The trainer calls it after each step, before any checkpoint, so that no timed benchmark reuses
-    the run.
+    The trainer calls ``should_stop`` after each step and before writing a checkpoint. The mark
+    therefore precedes the first checkpoint, and no timed benchmark reuses the run.
 
     Args:
         folder: The run folder.
-        processes: Number of training runs that run concurrently.
+        processes: Number of processes that train concurrently.
         should_stop: The function to wrap.
     """
     marked: tuple[int, int] | None = None
@@ -194,7 +195,7 @@ def marking(folder: Path, processes: int, should_stop: Callable[[], bool]) -> Ca
 
 
 def _file_version(path: Path) -> tuple[int, int] | None:
-    """Return inode and modification time, which change if a file is replaced, or None."""
+    """Return a file's inode and modification time, which change if it is replaced, or None."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Teachers for distillation: models of the recipe, trained before their student."""
+"""Train the teachers for distillation: models with the student's recipe and different seeds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from oraclezoo.recipe.resolve import resolve
 from oraclezoo.training.prepared import Prepared
 
 FOLDER = "teachers"
-"""Subfolder of a run folder with the runs of its teachers, until the run is done."""
+"""Subfolder of a run folder for the runs of its teachers; deleted when the run finishes."""
 
 
 @dataclass(frozen=True)
 class Teachers:
-    """The ensemble of teachers, and its record for ``run.json``."""
+    """The ensemble of teachers, and the record of their training for ``run.json``."""
 
     module: nn.Module
     record: Teaching
@@ -38,13 +38,15 @@ def train_teachers(
 ) -> Teachers:
     """Train the recipe's teachers, each with a seed derived from ``seed``.
 
-    Teachers are trained by the same recipe, without distillation, on the same images.
+    Teachers are trained with the student's recipe, but without distillation, and on the same
+    images.
 
     Args:
         prepared: Recipe and data of the student.
         seed: Seed of the student.
-        checkpoint: The student's folder; on resume, unfinished runs of teachers in it continue.
-        train: Trains a recipe with a seed into a folder, or continues a run there.
+        checkpoint: The student's run folder, and whether to resume unfinished teachers in it.
+        train: Function that trains a recipe with a seed and writes the run to a folder, or resumes
+            the run in that folder.
     """
     recipe = prepared.recipe
     folder = checkpoint.folder / FOLDER

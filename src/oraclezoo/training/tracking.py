@@ -1,7 +1,8 @@
-"""Experiment tracking: passes metrics and files of a training run to trackers.
+"""Experiment tracking: pass the metrics and files of a training run to trackers.
 
-A tracker that raises or does not return is reported once and dropped; training continues. Trackers
-cannot affect the result: PyTorch's random state is restored, and no step is taken while they work.
+A tracker that raises an error or does not return is reported once and no longer called; training
+continues. Trackers cannot affect the result: PyTorch's random state is restored, and training
+waits while they run.
 """
 
 from __future__ import annotations
@@ -26,20 +27,20 @@ from oraclezoo.plugins.registry import Registry
 from oraclezoo.specs import Value
 
 Trackers = str | Iterable[str] | Mapping[str, Mapping[str, object]]
-"""Names (separated by commas, or in a sequence), or a mapping of names to options."""
+"""Tracker names (comma-separated or a sequence), or a mapping of names to options."""
 
 PATIENCE_S = 120.0
-"""Time limit for starting a tracker, and for the metrics of an epoch."""
+"""Time limit for starting a tracker, and for logging the metrics of an epoch."""
 
 LAST_PATIENCE_S = 600.0
-"""Time limit for a file and for the end, since the model may have to be uploaded."""
+"""Time limit for logging a file and for closing a tracker, which may have to upload the model."""
 
 
 def choose(trackers: Trackers, registry: Registry) -> dict[str, dict[str, Value]]:
-    """Return the options of each requested tracker by its qualified name.
+    """Return the options of each requested tracker, keyed by its qualified name.
 
     Raises:
-        UsageError: A name or an option is unknown or ambiguous, or a tracker is named twice.
+        UsageError: A name or an option is unknown or ambiguous, or a tracker is listed twice.
     """
     if isinstance(trackers, str):
         trackers = [trackers]
@@ -59,10 +60,10 @@ def choose(trackers: Trackers, registry: Registry) -> dict[str, dict[str, Value]
 
 
 class Tracking:
-    """The trackers of one training run; does nothing without trackers.
+    """Calls the trackers of one training run; does nothing if there are none.
 
     Args:
-        trackers: Options of each tracker by its qualified name.
+        trackers: Options of each tracker, keyed by its qualified name.
         registry: Registry of trackers.
         say: Called with one line of text for each tracker that fails.
     """
@@ -79,7 +80,7 @@ class Tracking:
         self._run: Run | None = None
 
     def begin(self, run: Run, device: torch.device, resumed_step: int) -> None:
-        """Start all trackers with the settings of a run, whose record must exist."""
+        """Start all trackers and pass the run's settings; the run's record must already exist."""
         if not self._waiting:
             return
         self._run, self._system = run, System(device)
@@ -94,14 +95,14 @@ class Tracking:
         self._all("take the recipe", lambda t: t.artifact(run.folder / "recipe.toml"), PATIENCE_S)
 
     def epoch(self, record: Epoch) -> None:
-        """Log the metrics of an epoch and of the system."""
+        """Log the metrics of an epoch, and system metrics."""
         if not self._running:
             return
         values = {**figures(record), **self._system.figures()}
         self._all("log", lambda tracker: tracker.log(record.step, values), PATIENCE_S)
 
     def end(self) -> None:
-        """Pass a finished run's model to all trackers and end them; a second call does nothing."""
+        """Pass a finished run's model to all trackers and close them; repeated calls do nothing."""
         if self._run is None or not self._running:
             return
         status = self._run.record.status
@@ -118,7 +119,7 @@ class Tracking:
     def _pass_model(self, run: Run) -> None:
         try:
             folder = run.model(registry=self.registry).save(run.folder / MODEL)
-        except Exception as error:  # e.g. a full disk; the run itself is saved
+        except Exception as error:  # e.g. a full disk; the run is already saved
             self.say(f"the model could not be passed to trackers: {type(error).__name__}: {error}")
             return
         self._all("take the model", lambda tracker: tracker.artifact(folder), LAST_PATIENCE_S)
@@ -146,19 +147,19 @@ class _Caller:
     def __init__(self, name: str) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._results: SimpleQueue[str] = SimpleQueue()
-        # a daemon, so that a tracker that never returns does not block the exit
+        # a daemon thread, so that a tracker that never returns does not block the exit
         Thread(target=self._work, name=f"tracker {name}", daemon=True).start()
 
     def begin(self, create: Callable[[], Tracker]) -> None:
-        """Create the tracker; runs in the thread."""
+        """Create the tracker; this runs in the tracker's thread."""
         self.tracker = create()
 
     def give(self, call: Callable[[Tracker], None]) -> None:
-        """Call a function with the tracker; runs in the thread."""
+        """Call a function with the tracker; this runs in the tracker's thread."""
         call(self.tracker)
 
     def call(self, function: Callable[[], None], patience_s: float) -> str:
-        """Call a function in the thread; return the reason of a failure in one line, or ""."""
+        """Call a function in the thread; return the reason for a failure as one line, or ""."""
         self._calls.put(function)
         try:
             return self._results.get(timeout=patience_s)
@@ -166,7 +167,7 @@ class _Caller:
             return f"no response within {patience_s:g} s"
 
     def close(self) -> None:
-        """End the thread after the calls that are queued."""
+        """End the thread after all queued calls."""
         self._calls.put(None)
 
     def _work(self) -> None:
@@ -181,7 +182,7 @@ class _Caller:
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Return recipe, components and hardware of a run as a flat mapping for trackers."""
+    """Return a run's recipe, components and hardware as a flat mapping for trackers."""
     record = run.record.to_json()
     recipe = run.recipe.to_dict()
     labels = {f"recipe.{key}": recipe.pop(key) for key in ("name", "summary")}
@@ -200,7 +201,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def figures(record: Epoch) -> dict[str, float]:
-    """Return the metrics of an epoch, keyed by their tracker names, without missing ones."""
+    """Return an epoch's metrics, keyed by the names that trackers use; omit missing metrics."""
     names = {
         "epoch": "epoch",
         "lr": "train/lr",
@@ -215,7 +216,7 @@ def figures(record: Epoch) -> dict[str, float]:
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return the values that are finite numbers; booleans become 1 and 0."""
+    """Return only the values that are finite numbers; booleans become 1 and 0."""
     return {
         name: float(value)
         for name, value in values.items()

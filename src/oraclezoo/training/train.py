@@ -1,4 +1,4 @@
-"""Training of one recipe with one seed, into a run folder."""
+"""Train one recipe with one seed and write the run to a folder."""
 
 from __future__ import annotations
 
@@ -50,37 +50,40 @@ def train(
 ) -> Run:
     """Train a recipe with one seed and save the run in a folder under ``out``.
 
-    The recipe's section ``[compress]`` is ignored: :func:`oraclezoo.bench` compresses trained runs.
+    The recipe's ``[compress]`` section is ignored; :func:`oraclezoo.bench` compresses trained runs.
 
     Args:
-        recipe: A recipe, its name, or the path of a TOML file.
+        recipe: A recipe, the name of a bundled recipe, or the path of a TOML file.
         data_dir: Folder with the data set's files; None for the default folders.
-        seed: Seed of initial weights, data order, augmentation and dropout.
+        seed: Seed for initial weights, data order, augmentation and dropout.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
-        out: Folder for run folders.
-        resume: Continue the run from its checkpoint; a finished run is returned unchanged.
-        overwrite: Replace a run in the same folder.
-        stream_above: Size in bytes, or text such as ``"512MB"``, above which the images of a split
-            are streamed from their file; by default half of the free memory. Results are the same.
-        compile: Use of ``torch.compile``: ``"on"``, ``"off"`` or ``"auto"`` (long runs on CUDA).
+        out: Parent folder of run folders.
+        resume: Resume the run from its checkpoint; a finished run is returned unchanged.
+        overwrite: Replace an existing run in the same folder.
+        stream_above: Size in bytes, or a string such as ``"512MB"``, above which the images of a
+            split are streamed from their file instead of loaded into memory; by default half of the
+            free memory. This does not change the results.
+        compile: Whether to use ``torch.compile``: ``"on"``, ``"off"`` or ``"auto"`` (only for long
+            runs on CUDA).
         deterministic: Use deterministic algorithms, so that weights are reproducible on a GPU too.
-        profile: Write ``trace.json`` and ``profile.json`` of a few steps to the run folder, or to
-            this folder.
+        profile: True to profile a few steps and write ``trace.json`` and ``profile.json`` to the
+            run folder, or the path of a different folder for them.
         trackers: Names of experiment trackers, or a mapping of names to options. A tracker that
-            fails is dropped; training continues.
-        registry: Registry of components; by default all that are installed.
+            fails is no longer called; training continues.
+        registry: Registry of components; by default one with all installed components.
         on_epoch: Called with the metrics of each epoch.
-        should_stop: Called after each step; True saves the state and ends the run.
-        progress: Called with one line of text at a time.
+        should_stop: Called after each step; if it returns True, the state is saved and the run
+            ends.
+        progress: Called with one line of text per event.
 
     Returns:
         The finished run.
 
     Raises:
-        UsageError: An option is invalid, or the folder holds a run.
+        UsageError: An option is invalid, or the folder already contains a run.
         DataError: The data set is missing or unusable.
         PluginError: A component violates its contract.
-        ResultError: A folder cannot be read or written.
+        ResultError: The run folder cannot be read or written.
         DivergedError: The loss is no longer finite.
         OutOfMemoryError: A batch does not fit into memory.
         InterruptedRunError: ``should_stop`` returned True.
@@ -109,10 +112,10 @@ def train(
 
 @dataclass(frozen=True)
 class Destination:
-    """Folder of a run, and how to treat an existing run there.
+    """Folder of a run, and whether to resume or replace an existing run there.
 
     ``profile`` is False for no profile, True for a profile in the run folder, or the path of a
-    different folder.
+    different folder for the profile.
     """
 
     out: Path
@@ -121,11 +124,11 @@ class Destination:
     profile: bool | Path = False
 
     def run(self, recipe: Recipe, seed: int) -> Run:
-        """Return the run of a recipe and a seed; its folder may not exist yet."""
+        """Return the run for a recipe and a seed; its folder may not exist yet."""
         return Run(self.out / folder_name(recipe, seed))
 
     def traces(self, run: Run) -> Path | None:
-        """Return the folder for the profile of a run, or None without a profile."""
+        """Return the folder for a run's profile, or None for no profile."""
         if not self.profile:
             return None
         return run.folder if self.profile is True else self.profile
@@ -173,7 +176,7 @@ def train_resolved(
 
 
 def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Callbacks) -> Session:
-    """Build the model, pre-train it, train its teachers, and open the run folder."""
+    """Build the model, pre-train it, train its teachers, and set up the run folder."""
     recipe, run = prepared.recipe, destination.run(prepared.recipe, seed)
     traces = destination.traces(run)
     checkpoint = Checkpoint(run.folder, destination.resume)
@@ -215,7 +218,7 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
 
 
 def fit(session: Session, callbacks: Callbacks) -> None:
-    """Train an open run to its end, or record the reason why training ended early."""
+    """Train a run to its end, or record the reason why training ended early."""
 
     def on_epoch(epoch: Epoch) -> None:
         session.log(epoch)

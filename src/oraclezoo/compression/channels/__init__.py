@@ -1,1 +1,1 @@
-"""Structured pruning: coupled channels, importance, selection, and pruning plans."""
+"""Structured pruning: coupled channels, channel importance, channel selection, pruning plans."""

@@ -1,4 +1,4 @@
-"""Selection of the channels to prune at a given strength, from their scores."""
+"""Select the channels to prune at a given strength, based on their importance scores."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def choose(
 ) -> Choice:
     """Select the channels to remove at a strength between 0 (none) and 1 (as many as possible).
 
-    Channels are removed in blocks, the least important of a group first, so that each group keeps a
-    multiple of ``round_to`` channels and at least a tenth. Blocks are ranked by their mean score,
-    and the fraction ``strength`` of each ranking is removed. A greater strength removes a superset
-    of the channels.
+    Channels are removed in blocks, starting with the least important channels of a group, so that
+    each group keeps a multiple of ``round_to`` channels and at least a tenth of its channels.
+    Blocks are ranked by their mean score, and the lowest fraction ``strength`` of each ranking is
+    removed. A higher strength removes a superset of the channels that a lower strength removes.
 
     Args:
-        groups: The coupled channels of a network.
-        scores: Importance of each channel, float64 ``(size,)`` for each group; a group with None is
-            not pruned.
+        groups: The groups of coupled channels of a network.
+        scores: Importance of the channels, one float64 tensor ``(size,)`` for each group, or None
+            for a group that must not be pruned.
         strength: Fraction of the blocks to remove.
-        scope: Groups that are ranked together: ``uniform`` ranks each group separately, ``global``
-            all groups together, ``isomorphic`` groups of the same structure together (Fang et al.
-            2024, arXiv:2407.04616).
-        round_to: Size of a block.
+        scope: Which groups share a ranking: ``uniform`` ranks each group separately, ``global``
+            ranks all groups together, and ``isomorphic`` ranks groups of the same structure
+            together (Fang et al. 2024, arXiv:2407.04616).
+        round_to: Number of channels in a block.
     """
     pools: dict[object, list[tuple[float, int, int]]] = {}
     for number, (group, values) in enumerate(zip(groups, scores, strict=True)):
@@ -63,14 +63,14 @@ def choose(
 
 
 def _blocks(size: int, round_to: int) -> list[int]:
-    """Return the sizes of a group's blocks, in the order of removal."""
+    """Return the sizes of a group's blocks in the order in which they are removed."""
     kept = max(1, math.ceil(LEAST * size / round_to)) * round_to
     first = [size % round_to] if size % round_to and size > kept else []
     return first + [round_to] * ((size - kept) // round_to)
 
 
 def places(groups: Sequence[Group], choice: Choice) -> dict[Place, set[int]]:
-    """Return the indices to remove from each dimension of each tensor."""
+    """Return the indices to remove along each dimension of each tensor."""
     indices_by_place: dict[Place, set[int]] = {}
     for group, channels in zip(groups, choice, strict=True):
         removed = set(channels)

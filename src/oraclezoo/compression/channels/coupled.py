@@ -1,4 +1,4 @@
-"""Coupled channels: tensor slices that must be pruned together, from torch-pruning's graph.
+"""Coupled channels: tensor slices that must be pruned together, found by torch-pruning.
 
 Fang et al., "DepGraph: Towards Any Structural Pruning", CVPR 2023, arXiv:2301.12900.
 """
@@ -20,11 +20,11 @@ from oraclezoo.errors import UsageError
 
 @dataclass(frozen=True)
 class Cut:
-    """The dependence of one dimension of a tensor on a group.
+    """A tensor dimension whose indices are removed together with the channels of a group.
 
     Index ``i`` is removed with channel ``roots[i]`` of the group; -1 marks an index that does not
-    belong to the group. ``layer`` is the type of the layer that holds the tensor, ``kind`` the role
-    of the dimension: out, in, norm or scale.
+    belong to the group. ``layer`` is the type of the layer that owns the tensor, and ``kind`` is
+    the role of the dimension: out, in, norm or scale.
     """
 
     place: Place
@@ -35,9 +35,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Group:
-    """``size`` channels that are each removed from all layers of the group or from none.
+    """A group of ``size`` channels; a channel is removed from all layers of the group or from none.
 
-    ``name`` is the layer at which tracing found the group.
+    ``name`` is the layer at which the trace found the group.
     """
 
     name: str
@@ -46,27 +46,27 @@ class Group:
 
     @property
     def shape(self) -> tuple[tuple[str, str], ...]:
-        """The layer types and roles along the group; isomorphic groups have the same shape."""
+        """Layer types and dimension roles in the group; isomorphic groups have the same shape."""
         return tuple((cut.layer, cut.kind) for cut in self.cuts)
 
 
 @dataclass(frozen=True)
 class Coupled:
-    """The groups of a network, and the layers that are not pruned, with the reason for each."""
+    """A network's groups, and the layers that are not pruned, each with the reason."""
 
     groups: tuple[Group, ...]
     whole: dict[str, str]
 
 
 class _LeaveWholeError(Exception):
-    """A group cannot be pruned; the message is the reason."""
+    """Raised if a group cannot be pruned; the message is the reason."""
 
 
 def coupled(module: nn.Module, image: Tensor) -> Coupled:
-    """Find the coupled channels of a network by a forward pass over ``image`` ``(1, C, H, W)``.
+    """Find the coupled channels of a network by a forward pass on ``image`` ``(1, C, H, W)``.
 
-    The outputs of the classifier, frozen layers, and groups with a layer of unsupported type are
-    not pruned. The module is not changed.
+    The classifier's outputs, frozen layers, and groups that contain a layer of an unsupported type
+    are not pruned. The module is not changed.
 
     Raises:
         UsageError: The module cannot be traced.
@@ -75,7 +75,7 @@ def coupled(module: nn.Module, image: Tensor) -> Coupled:
 
     net = copy.deepcopy(module).eval()
     frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
-    net.requires_grad_(True)  # torch-pruning traces the graph of autograd
+    net.requires_grad_(True)  # torch-pruning traces the autograd graph
     last = _last_layers(net, image)
     groups, whole = list[Group](), dict[str, str]()
     try:
@@ -137,7 +137,7 @@ def _group(
     frozen: set[str],
     last: set[str],
 ) -> Group:
-    """Convert a group of torch-pruning to tensors and indices. Raises _LeaveWholeError."""
+    """Convert a torch-pruning group to tensor dimensions and indices. Raises _LeaveWholeError."""
     parts: list[tuple[nn.Module, str, str, list[int], list[int]]] = []
     for number, (dependency, indices) in enumerate(members):
         layer, roots = dependency.target.module, members[number].root_idxs
@@ -179,7 +179,7 @@ def _group(
 
 
 def _own(layer: Any, name: str) -> list[str]:
-    """Return the names of a layer's parameters, or that of a parameter itself."""
+    """Return the names of a layer's parameters, or the name itself if ``layer`` is a parameter."""
     if isinstance(layer, nn.Parameter):
         return [name]
     return [f"{name}.{key}" for key, _ in layer.named_parameters(recurse=False)]
@@ -198,7 +198,7 @@ def _is_depthwise(layer: Any) -> bool:
 
 
 def _blocks(layer: Any, kind: str) -> int:
-    """Return the number of equal channel groups of a layer."""
+    """Return the number of equally sized groups of channels that a layer treats separately."""
     if isinstance(layer, nn.GroupNorm):
         return layer.num_groups
     if isinstance(layer, nn.Conv2d) and kind in ("in", "out"):
@@ -207,7 +207,7 @@ def _blocks(layer: Any, kind: str) -> int:
 
 
 def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Place, int]]:
-    """Yield the tensors and dimensions that hold a layer's channels, with their lengths."""
+    """Yield the tensor dimensions that index a layer's channels, with their lengths."""
     if isinstance(layer, nn.Parameter):
         dim = graph.module2node[layer].pruning_dim
         yield (name, dim), layer.shape[dim]
@@ -234,7 +234,7 @@ def _places(layer: Any, name: str, kind: str, graph: Any) -> Iterator[tuple[Plac
 
 
 def _attention(parts: list[Any], net: nn.Module) -> Group | None:
-    """Return the group of a timm attention: the head width, shared by all heads, q, k and v."""
+    """Return the group for a timm attention: the head width, which all heads, q, k and v share."""
     for layer, where, kind, *_ in parts:
         around = where.rpartition(".")[0]
         form: Any = net.get_submodule(around)
@@ -254,7 +254,7 @@ def _attention(parts: list[Any], net: nn.Module) -> Group | None:
 
 
 def _is_plain(form: Any) -> bool:
-    """Return whether a module is a timm attention with a single qkv matrix and no norms or gate."""
+    """Return whether a module is a timm attention with one qkv matrix and without norms or gate."""
     needs = ("qkv", "proj", "head_dim", "attn_dim", "scale", "q_norm", "k_norm", "norm")
     if not all(hasattr(form, key) for key in needs) or getattr(form, "gate", None) is not None:
         return False

@@ -1,7 +1,7 @@
-"""Importance of channels, from weights or from the gradient of the loss.
+"""Importance of channels, based on weights or on the gradient of the loss.
 
-Scores are float64 ``(size,)`` for each group; channels with higher scores are kept. A group that a
-method cannot score has None.
+Each group has a float64 tensor ``(size,)`` of scores, or None if the method cannot score the group.
+Channels with higher scores are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from oraclezoo.compression.channels.plan import BATCH_NORMS
 from oraclezoo.errors import UsageError, nearest
 
 Batches = Iterable[tuple[Tensor, Tensor]]
-"""Standardized images ``(N, C, H, W)`` and labels int64 ``(N,)``."""
+"""Batches of standardized images ``(N, C, H, W)`` and labels, int64 ``(N,)``."""
 
 Scores = list[Tensor | None]
 
@@ -29,17 +29,18 @@ def score(
 ) -> Scores:
     """Score the channels of ``groups``; taylor uses ``batches``, random uses ``seed``.
 
-    - magnitude: sum of squared weights of a channel relative to the layer's mean, averaged over
-      the layers of the group (Li et al. 2017, arXiv:1608.08710; over groups as in
+    - magnitude: sum of a channel's squared weights relative to the layer's mean, averaged over the
+      layers of the group (Li et al. 2017, arXiv:1608.08710; applied to groups as in
       arXiv:2301.12900)
-    - bn-scale: absolute scale of its batch norms (Liu et al. 2017, arXiv:1708.06519)
-    - taylor: squared first-order change of the loss if the channel's weights were zero, averaged
-      over batches, relative to the group's mean (Molchanov et al. 2019, arXiv:1906.10771)
-    - lamp: magnitude divided by the sum of all magnitudes that are not smaller (Lee et al. 2021,
-      arXiv:2010.07611)
-    - random: a control
+    - bn-scale: absolute value of the channel's scale in batch norm (Liu et al. 2017,
+      arXiv:1708.06519)
+    - taylor: squared first-order change of the loss if the channel's weights were set to zero,
+      averaged over batches, relative to the group's mean (Molchanov et al. 2019, arXiv:1906.10771)
+    - lamp: magnitude divided by the sum of all magnitudes that are at least as large (Lee et al.
+      2021, arXiv:2010.07611)
+    - random: random scores, as a baseline
 
-    ``oraclezoo.choices.IMPORTANCES`` lists the names. Raises UsageError for another one.
+    ``oraclezoo.choices.IMPORTANCES`` lists the names. Raises UsageError for any other name.
     """
     if method == "taylor":
         return _taylor(module, groups, batches)
@@ -58,7 +59,7 @@ def score(
 
 
 def _weights(group: Group, tensors: Mapping[str, Tensor]) -> list[Cut]:
-    """Return the cuts of a group's weights, scales of norms and layer scales, but not of biases."""
+    """Return the cuts for a group's weights, norm scales and layer scales, but not for biases."""
     return [
         cut
         for cut in group.cuts
@@ -74,12 +75,12 @@ def _squares(tensors: Mapping[str, Tensor]) -> Callable[[Cut], Tensor]:
 
 
 def _sum_others(tensor: Tensor, dim: int) -> Tensor:
-    """Sum over all dimensions but one."""
+    """Sum over all dimensions except one."""
     return tensor.movedim(dim, 0).reshape(tensor.shape[dim], -1).sum(1)
 
 
 def _to_roots(group: Group, cut: Cut, values: Tensor) -> Tensor:
-    """Sum the values of a dimension's indices for each channel of the group."""
+    """Sum the values of all indices that belong to the same channel of the group."""
     roots = torch.tensor(cut.roots, device=values.device)
     assigned = roots >= 0
     total = torch.zeros(group.size, dtype=values.dtype, device=values.device)
@@ -87,7 +88,7 @@ def _to_roots(group: Group, cut: Cut, values: Tensor) -> Tensor:
 
 
 def _mean_share(group: Group, cuts: list[Cut], of: Callable[[Cut], Tensor]) -> Tensor | None:
-    """Return each channel's value relative to the mean of its cut, averaged over cuts."""
+    """Return each channel's value divided by the mean of the cut, averaged over cuts."""
     shares = []
     for cut in cuts:
         values = _to_roots(group, cut, of(cut)).cpu()

@@ -1,6 +1,6 @@
-"""Pruning plans: the channels removed from each tensor, as JSON, and their application.
+"""Pruning plans, which list the channels removed from each tensor and can be stored as JSON.
 
-A pruned network is rebuilt from its spec and its plan, without tracing its graph again.
+A pruned network is rebuilt from its spec and its plan; its graph need not be traced again.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SCHEMA = "oraclezoo/plan/1"
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 Place = tuple[str, int]
-"""Name of a tensor, and one of its dimensions."""
+"""Name of a tensor, and the number of one of its dimensions."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Indices removed from each dimension of each tensor of the unpruned network, ascending.
+    """Indices, in ascending order, that are removed along each tensor dimension of a network.
 
     ``sizes`` holds the lengths of the dimensions before pruning, ``attributes`` the attributes of
-    the layers after it, and ``versions`` the versions of the libraries that made the plan.
+    the layers after pruning, and ``versions`` the versions of the libraries that made the plan.
     """
 
     removed: Mapping[Place, tuple[int, ...]]
@@ -37,7 +37,7 @@ class Plan:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry of a model's card; dimensions that lose equal channels share a cut."""
+        """Return the plan as a model card entry; dimensions with equal indices share a cut."""
         cuts = [
             {"tensors": [list(place) for place in places], "of": of, "gone": list(indices)}
             for (indices, of), places in self._by_indices().items()
@@ -61,10 +61,10 @@ class Plan:
     def apply(self, module: nn.Module) -> nn.Module:
         """Prune a network that was built from its spec, in place, and return it.
 
-        Works on device ``meta`` too.
+        The network may be on device ``meta``.
 
         Raises:
-            ResultError: The plan was made for a different network; discard ``module``.
+            ResultError: The plan was made for a different network; ``module`` is then unusable.
         """
         tensors = _tensors(module)
         for (name, dim), size in self.sizes.items():
@@ -86,7 +86,7 @@ class Plan:
         return module
 
     def then(self, later: Plan) -> Plan:
-        """Combine this plan with a ``later`` one, made for the network after this pruning."""
+        """Return this plan combined with a ``later`` plan for the network that it produces."""
         removed, sizes = dict(self.removed), {**later.sizes, **self.sizes}
         for place, indices in later.removed.items():
             before = set(self.removed.get(place, ()))
@@ -105,7 +105,7 @@ class Plan:
 def make(
     module: nn.Module, gone: Mapping[Place, Iterable[int]], versions: Mapping[str, str]
 ) -> Plan:
-    """Remove channels from ``module`` in place, and return the plan that does so."""
+    """Remove the channels ``gone`` from ``module`` in place, and return the corresponding plan."""
     removed = {place: tuple(sorted(set(indices))) for place, indices in gone.items()}
     removed = {place: indices for place, indices in removed.items() if indices}
     tensors = _tensors(module)
@@ -118,7 +118,7 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _cut(module: nn.Module, removed: Mapping[Place, tuple[int, ...]]) -> dict[str, dict[str, Any]]:
-    """Remove the channels, and return the new attributes of the layers by name."""
+    """Remove the channels, and return the new attributes of the layers, keyed by layer name."""
     tensors, kept = _tensors(module), dict[str, dict[int, list[int]]]()
     for (name, dim), indices in removed.items():
         without = set(indices)
@@ -130,7 +130,7 @@ def _cut(module: nn.Module, removed: Mapping[Place, tuple[int, ...]]) -> dict[st
 
 
 def _take(tensor: Tensor, kept: Mapping[int, list[int]]) -> Tensor:
-    """Return a tensor restricted to the kept indices of some dimensions."""
+    """Return a tensor with only the ``kept`` indices along the given dimensions."""
     part = tensor.detach()
     for dim, indices in kept.items():
         part = part.index_select(dim, torch.tensor(indices, device=part.device))
@@ -159,7 +159,7 @@ def _update_layers(module: nn.Module, touched: set[str]) -> Iterator[tuple[str, 
 
 
 def _sizes(layer: nn.Module) -> dict[str, Any]:
-    """Return the attributes of a layer that follow from the shapes of its weights."""
+    """Return the layer attributes that are determined by the shapes of its weights."""
     if isinstance(layer, nn.Conv2d):
         outs, ins = layer.weight.shape[:2]
         if layer.groups == layer.in_channels and ins == 1 and layer.groups > 1:
@@ -181,7 +181,7 @@ def _sizes(layer: nn.Module) -> dict[str, Any]:
 
 
 def _attention(layer: nn.Module) -> dict[str, Any]:
-    """Return the widths and scale of timm's attention that follow from its weights."""
+    """Return the widths and the scale of a timm attention, which its weights determine."""
     parts: Any = layer
     if not all(hasattr(layer, key) for key in ("num_heads", "head_dim", "attn_dim", "scale")):
         return {}

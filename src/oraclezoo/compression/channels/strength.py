@@ -1,4 +1,4 @@
-"""Bisection over the pruning strength, to meet a target cost."""
+"""Find the pruning strength that meets a target cost, by bisection."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from oraclezoo.errors import UsageError
 Try = Callable[[Choice, float], "Solution"]
 
 HALVINGS = 12
-"""Bisection steps: the strength is resolved to 1 in 4,096."""
+"""Number of bisection steps; the strength is found with a resolution of 1/4096."""
 
 
 @dataclass(frozen=True)
 class Solution:
-    """A pruning plan, its strength, and the cost of the network relative to the unpruned one."""
+    """A pruning plan, its strength, and the relative cost of the pruned network."""
 
     plan: plan.Plan
     strength: float
@@ -44,15 +44,16 @@ def find(
 
     Args:
         module: The network; it is not changed.
-        groups: Its coupled channels.
-        scores: Importance of each channel, float64 ``(size,)`` for each group, or None.
+        groups: The network's groups of coupled channels.
+        scores: Importance of the channels, one float64 tensor ``(size,)`` or None for each group.
         target: Maximum cost.
-        cost: Returns the cost of a pruned copy; called once for each structure.
-        scope: See :func:`oraclezoo.compression.channels.choose.choose`, also for ``round_to``.
-        round_to: Channels in a block.
+        cost: Returns the cost of a pruned copy; called once for each distinct structure.
+        scope: Which groups share a ranking; see
+            :func:`oraclezoo.compression.channels.choose.choose`.
+        round_to: Number of channels in a block.
 
     Raises:
-        UsageError: The strongest pruning still costs more than ``target``.
+        UsageError: Even at maximum strength, the cost is higher than ``target``.
     """
     known: dict[Choice, Solution] = {}
 
@@ -84,10 +85,10 @@ def find(
 
 
 def _between(weak: Choice, enough: Choice, strength: float, target: float, try_: Try) -> Solution:
-    """Move from a choice that is too weak to one that is sufficient, one group at a time.
+    """Refine a choice that is too weak toward one that meets the target, one group at a time.
 
-    Because of rounding, many groups can lose channels at the same strength, which may overshoot the
-    target.
+    Because of rounding, many groups may lose channels at the same strength; removing them all could
+    overshoot the target.
     """
     best = try_(enough, strength)
     current = list(weak)
@@ -101,6 +102,6 @@ def _between(weak: Choice, enough: Choice, strength: float, target: float, try_:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that make a plan."""
+    """Return the versions of the libraries used to make a plan."""
     names = ("torch", "torch-pruning")
     return {"oraclezoo": __version__} | {name: metadata.version(name) for name in names}

@@ -1,4 +1,4 @@
-"""Selection of the nodes of an ONNX graph to quantize to int8 or to keep in float."""
+"""Select the nodes of an ONNX graph to quantize to int8 or to keep in float."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import onnx
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-"""Operators with weights, which do nearly all of the arithmetic."""
+"""Operators with weights, which account for nearly all of the arithmetic."""
 
 
 def layers(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
@@ -21,7 +21,7 @@ def layers(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def outside(graph: onnx.GraphProto) -> list[str]:
-    """Return the names of nodes before the first or after the last layer, such as softmax."""
+    """Return the names of the nodes before the first layer or after the last, such as softmax."""
     weighted = {node.name for node in layers(graph)}
     after = _reached(graph.node, weighted, forwards=True)
     before = _reached(list(reversed(graph.node)), weighted, forwards=False)
@@ -29,12 +29,12 @@ def outside(graph: onnx.GraphProto) -> list[str]:
 
 
 def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
-    """Return the names of weightless nodes whose results reach only the layers ``names``.
+    """Return the names of nodes without weights whose outputs reach only the layers ``names``.
 
-    Since no other layer reads them first, quantizing them would gain nothing.
+    If these layers stay in float, there is no benefit in quantizing such nodes.
     """
     weighted, selected = {node.name for node in layers(graph)}, set(names)
-    next_layers: dict[str, set[str]] = {}  # the first layers after each tensor, on each path
+    next_layers: dict[str, set[str]] = {}  # the next layer after each tensor, on every path
     nodes = []
     for node in reversed(graph.node):
         next_names = set().union(*(next_layers.get(name, set()) for name in node.output))
@@ -47,7 +47,10 @@ def serving(graph: onnx.GraphProto, names: Iterable[str]) -> list[str]:
 
 
 def _reached(nodes: Iterable[onnx.NodeProto], start: set[str], *, forwards: bool) -> set[str]:
-    """Return the names of nodes after ``start``, or before it; ``nodes`` are in that order."""
+    """Return the names of the nodes that follow, or with ``forwards=False`` precede, ``start``.
+
+    ``nodes`` must be in the same direction: graph order, or reversed graph order.
+    """
     tensors: set[str] = set()
     names = set()
     for node in nodes:
@@ -70,10 +73,10 @@ def name_nodes(graph: onnx.GraphProto) -> None:
 
 
 def unround_ends(graph: onnx.GraphProto, names: Iterable[str]) -> None:
-    """Remove the quantization of layer outputs that only nodes of ``names`` read.
+    """Remove the quantization of layer outputs that are read only by the nodes in ``names``.
 
-    Works in place. Outputs of the network, such as logits, keep the precision in which they were
-    computed, since no later node gains from int8.
+    The graph is changed in place. Outputs of the network, such as logits, keep the precision in
+    which they were computed, since no later node benefits from int8.
     """
     outside_names = set(names)
     readers: dict[str, list[onnx.NodeProto]] = {}

@@ -1,4 +1,4 @@
-"""Quantization of an ONNX graph to int8 weights and activations, or to fp16."""
+"""Quantize an ONNX graph to int8 weights and activations, or convert it to fp16."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ _METHODS = dict(
 )
 
 OPERATORS = ("Conv", "Gemm", "MatMul", "Add", "MaxPool", "AveragePool", "GlobalAveragePool")
-"""Operators that run on integers: layers, and operators between them."""
+"""Operators to run in integer arithmetic: layers, and the operators between them."""
 
 PERCENTILE = 99.99
-"""Percentage of an activation's values within its range under percentile calibration."""
+"""Percentage of an activation's values that lie within the range of percentile calibration."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A float graph ready to be quantized: shapes inferred, norms folded, nodes named.
+    """A float graph ready for quantization: with inferred shapes, folded norms and named nodes.
 
     ``ranges`` holds the ranges of the activations on the calibration images, ``outside`` the names
-    of the nodes that always stay in float, and ``layers`` those of the nodes with weights, in
-    order.
+    of the nodes that always stay in float, and ``layers`` the names of the nodes with weights, in
+    graph order.
     """
 
     model: onnx.ModelProto
@@ -66,9 +66,9 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
     Args:
         content: The bytes of the file.
         feeds: Batches of calibration images.
-        calibration: ``minmax`` covers all observed values; ``percentile`` all but the outermost
-            0.01%; ``entropy`` the range with the least Kullback-Leibler divergence (Migacz, "8-bit
-            inference with TensorRT", GTC 2017).
+        calibration: How to choose the range of an activation: ``minmax`` covers all observed
+            values, ``percentile`` covers all but the outermost 0.01%, and ``entropy`` minimizes the
+            Kullback-Leibler divergence (Migacz, "8-bit inference with TensorRT", GTC 2017).
 
     Raises:
         UsageError: The calibration is unknown, or the graph has no layers.
@@ -93,7 +93,7 @@ def prepare(content: bytes, feeds: Iterable[Feed], calibration: str = "minmax") 
             calibrate_method=_METHODS[calibration],
             extra_options=options,
         )
-        for feed in feeds:  # one at a time: histograms need batches of equal size in memory
+        for feed in feeds:  # one at a time: histograms need equal batch sizes in each call
             calibrator.collect_data(_Reader([feed]))
         ranges = calibrator.compute_data()
     names = tuple(node.name for node in layers)
@@ -107,15 +107,15 @@ def to_int8(
     only: Sequence[str] | None = None,
     reduce_range: bool = False,
 ) -> onnx.ModelProto:
-    """Return the graph with QDQ nodes: uint8 activations, int8 weights per output channel.
+    """Return the graph with QDQ nodes, uint8 activations and int8 weights (per output channel).
+
+    The quantization scheme is from Jacob et al. 2018, arXiv:1712.05877.
 
     Args:
         prepared: The calibrated float graph.
-        keep_float: Layers that stay in float, together with the nodes that only they depend on.
-        only: The only layers to quantize; by default all.
+        keep_float: Names of layers to keep in float, together with the nodes that only feed them.
+        only: Names of the layers to quantize; None for all layers.
         reduce_range: Use 7-bit weights, for processors that sum 8-bit products in 16 bits.
-
-    The scheme is that of Jacob et al. 2018, arXiv:1712.05877.
     """
     before = qdq.serving(prepared.model.graph, keep_float)
     excluded = {*prepared.outside, *keep_float, *before}
@@ -123,7 +123,7 @@ def to_int8(
     with quietly():
         quantizer = QDQQuantizer(
             copy.deepcopy(prepared.model),
-            True,  # weights per output channel
+            True,  # per-channel weights
             reduce_range,
             QuantType.QInt8,
             QuantType.QUInt8,
@@ -142,7 +142,7 @@ def to_int8(
 
 
 def to_fp16(content: bytes) -> onnx.ModelProto:
-    """Return the graph with fp16 weights and arithmetic between its first and last layer.
+    """Return the graph with fp16 weights and arithmetic from the first to the last layer.
 
     Inputs and outputs keep their types; preprocessing and softmax stay in float32.
     """
@@ -155,13 +155,13 @@ def to_fp16(content: bytes) -> onnx.ModelProto:
             convert_float_to_float16(model, keep_io_types=True, node_block_list=around)
         )
         half.topological_sort()
-        del half.model.graph.value_info[:]  # these are the float32 types
+        del half.model.graph.value_info[:]  # it still lists the float32 types
     assert isinstance(half.model, onnx.ModelProto)
     return half.model
 
 
 def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
-    """Infer shapes, fold constants and norms, and name every node."""
+    """Infer shapes, fold constants and batch norm, and name every node."""
     source, target = folder / "given.onnx", folder / "simplified.onnx"
     source.write_bytes(content)  # quant_pre_process corrupts a model that is passed in memory
     quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
@@ -171,7 +171,7 @@ def _simplified(content: bytes, folder: Path) -> onnx.ModelProto:
 
 
 def matching(names: Iterable[str], patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that match shell-like patterns. UsageError if a pattern matches none."""
+    """Return the names that match shell-style patterns. Raises UsageError if one matches none."""
     from fnmatch import fnmatchcase
 
     every = list(names)
@@ -192,7 +192,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the package ships
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Suppress the advice that ONNX Runtime's tools print and log."""
+    """Suppress the advice that ONNX Runtime's quantization tools print and log."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Sensitivity of the layers of a graph to int8, and the choice of those that stay in float."""
+"""Measure each layer's sensitivity to int8, and select the layers that stay in float."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, its operator, and the divergence in nats if only this layer is quantized."""
+    """A layer, its operator, and the divergence (in nats) if only this layer is quantized."""
 
     name: str
     operator: str
@@ -27,8 +27,9 @@ class Limits:
     """Limits on int8 quantization.
 
     If the probabilities diverge by more than ``max_divergence`` nats, the most sensitive layers
-    stay in float. ``sensitivity`` ``always`` scans the layers in any case, ``off`` keeps none in
-    float. Layers in ``keep_float`` stay in float; ``reduce_range`` uses 7-bit weights.
+    stay in float. If ``sensitivity`` is ``always``, the layers are scanned in any case; if it is
+    ``off``, they are not scanned and only the layers in ``keep_float`` stay in float.
+    ``reduce_range`` selects 7-bit weights.
     """
 
     max_divergence: float
@@ -41,7 +42,8 @@ class Limits:
 class Chosen:
     """A quantized graph, the layers that it keeps in float, and its divergence in nats.
 
-    ``layers`` is the scan, the most sensitive layer first; empty if no scan was made.
+    ``layers`` is the result of the scan, with the most sensitive layer first; it is empty if the
+    layers were not scanned.
     """
 
     model: onnx.ModelProto
@@ -64,9 +66,9 @@ def divergences(
     keep_float: Sequence[str] = (),
     reduce_range: bool = False,
 ) -> dict[str, float]:
-    """Return the divergence in nats of each candidate, quantized except for ``keep_float``.
+    """Return the divergence in nats of each candidate after quantizing all but ``keep_float``.
 
-    The other arguments are those of :func:`scan`.
+    The other arguments are the same as for :func:`scan`.
     """
     return {
         name: divergence(
@@ -85,14 +87,14 @@ def scan(
     reduce_range: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Layer, ...]:
-    """Quantize each layer separately, and return the layers, the most sensitive first.
+    """Quantize one layer at a time, and return the layers with the most sensitive first.
 
     Args:
         prepared: The float graph.
-        reference: Probabilities of the float graph, float32 ``(N, C)``.
-        classify: Returns the probabilities of a graph on the same images.
+        reference: Class probabilities from the float graph, float32 ``(N, C)``.
+        classify: Returns the class probabilities from a graph for the same images.
         reduce_range: Use 7-bit weights.
-        progress: Called with a line of text for each layer.
+        progress: Called with one line of text for each layer.
     """
     operators = {node.name: node.op_type for node in prepared.model.graph.node}
     layers = []
@@ -113,9 +115,9 @@ def choose(
 ) -> Chosen:
     """Quantize a graph, and keep the most sensitive layers in float if it diverges too much.
 
-    Bisection finds the fewest layers that bring the divergence within the limit. If there is no
-    such number, all but the least sensitive layer stay in float. The other arguments are those of
-    :func:`scan`.
+    Bisection finds the smallest number of float layers with which the divergence is within the
+    limit. If no number suffices, all but the least sensitive layer stay in float. The other
+    arguments are the same as for :func:`scan`.
     """
 
     def attempt(keep_float: Sequence[str]) -> tuple[onnx.ModelProto, float]:

@@ -8,24 +8,24 @@ from torch import nn
 
 from oraclezoo.errors import UsageError
 
-_EPS = 1e-5  # added under the square root, whose gradient is unbounded at 0
+_EPS = 1e-5  # added before the square root, whose gradient is unbounded at 0
 
 
 class BilinearCNN(nn.Module):
-    """Three stages of two convolutions, then bilinear pooling of the last feature map.
+    """Three stages of two convolutions each, then bilinear pooling of the last feature map.
 
     The stages have ``width``, ``2 * width`` and ``4 * width`` channels; max-pooling halves the
-    resolution after the first two. A 1x1 convolution projects to C = ``channels``. The feature map
-    X of shape (C, H * W) is pooled to the C x C matrix X X' / (H * W), followed by a signed square
-    root, L2 normalization and the linear classifier. Lin, RoyChowdhury and Maji 2015,
-    arXiv:1504.07889, with a single feature stream instead of two.
+    resolution after each of the first two. A 1x1 convolution projects to C = ``channels`` channels.
+    The resulting feature map X of shape (C, H * W) is pooled to the C x C matrix X X' / (H * W),
+    followed by a signed square root, L2 normalization and a linear classifier. From Lin,
+    RoyChowdhury and Maji 2015, arXiv:1504.07889, but with a single feature stream instead of two.
 
     Args:
-        in_chans: Channels of the images.
+        in_chans: Number of image channels.
         num_classes: Number of classes.
         image_size: Height and width of the images in pixels.
-        width: Channels of the first stage.
-        channels: Channels C that are multiplied pairwise.
+        width: Number of channels in the first stage.
+        channels: Number of channels C before bilinear pooling.
         drop_rate: Dropout probability before the classifier.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
@@ -59,7 +59,7 @@ class BilinearCNN(nn.Module):
         )
         self.drop = nn.Dropout(drop_rate)
         self.head = nn.Linear(channels**2, num_classes)
-        # The pooled vector has unit norm for any dimension, so the weights start larger.
+        # The pooled vector has unit norm whatever its dimension, so the initial weights are larger.
         nn.init.normal_(self.head.weight, std=1.0)
         nn.init.zeros_(self.head.bias)
 

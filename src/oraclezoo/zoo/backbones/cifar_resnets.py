@@ -1,4 +1,4 @@
-"""Residual networks for images of CIFAR size: ResNet and Wide ResNet."""
+"""Residual networks for CIFAR-sized images: ResNet and Wide ResNet."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _STAGES = (16, 32, 64)
 class ResNet(nn.Module):
     """CIFAR ResNet: 3x3 stem, three stages of (depth - 2) / 6 basic blocks, global average pooling.
 
-    The stages have 16, 32 and 64 channels; the second and third halve the resolution. He et al.
-    2016, arXiv:1512.03385, section 4.2, except that shortcuts are 1x1 convolutions where the shape
-    changes, so that pruning can trace the channels.
+    The stages have 16, 32 and 64 channels; the second and third halve the resolution. From He et
+    al. 2016, arXiv:1512.03385, section 4.2, except that shortcuts are 1x1 convolutions where the
+    shape changes, so that pruning can trace the channels.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.
@@ -58,10 +58,10 @@ class _BasicBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Wide ResNet: (depth - 4) / 6 pre-activation blocks per stage, ``width`` times the channels.
+    """Wide ResNet: (depth - 4) / 6 pre-activation blocks per stage, ``width`` times as wide.
 
-    Batch norm and ReLU precede each convolution; dropout lies between the two convolutions of a
-    block. Zagoruyko and Komodakis 2016, arXiv:1605.07146.
+    Batch norm and ReLU precede each convolution; dropout is applied between the two convolutions of
+    a block. From Zagoruyko and Komodakis 2016, arXiv:1605.07146.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.

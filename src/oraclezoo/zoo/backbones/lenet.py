@@ -12,7 +12,7 @@ from oraclezoo.errors import UsageError
 class LeNet5(nn.Module):
     """conv 20@5x5, max-pool 2, conv 50@5x5, max-pool 2, fc 500, fc classes; ReLU after each layer.
 
-    Wang and Deng 2024, arXiv:2205.09442.
+    From Wang and Deng 2024, arXiv:2205.09442.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.

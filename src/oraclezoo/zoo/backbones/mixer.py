@@ -11,8 +11,8 @@ from oraclezoo.errors import UsageError
 class MLPMixer(nn.Module):
     """MLP-Mixer: patch embedding, ``depth`` blocks of token and channel mixing, average pooling.
 
-    Token-mixing MLPs have ``dim / 2`` hidden units, channel-mixing MLPs ``4 * dim``. Tolstikhin et
-    al. 2021, arXiv:2105.01601.
+    Token-mixing MLPs have ``dim / 2`` hidden units, and channel-mixing MLPs have ``4 * dim``. From
+    Tolstikhin et al. 2021, arXiv:2105.01601.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.
@@ -45,7 +45,7 @@ class MLPMixer(nn.Module):
 
 
 class _MixerBlock(nn.Module):
-    """Token mixing, then channel mixing; ``(N, tokens, dim)``, shape unchanged."""
+    """Token mixing, then channel mixing; input and output are ``(N, tokens, dim)``."""
 
     def __init__(self, tokens: int, dim: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class _MixerBlock(nn.Module):
 class ConvMixer(nn.Module):
     """ConvMixer: patch embedding, ``depth`` depthwise-separable blocks, global average pooling.
 
-    Trockman and Kolter 2022, arXiv:2201.09792.
+    From Trockman and Kolter 2022, arXiv:2201.09792.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.
@@ -94,7 +94,7 @@ class ConvMixer(nn.Module):
 
 
 class _ConvMixerBlock(nn.Module):
-    """Depthwise convolution with a skip, then a pointwise one; ``(N, dim, H, W)`` unchanged."""
+    """Depthwise convolution with a skip connection, then pointwise; keeps ``(N, dim, H, W)``."""
 
     def __init__(self, dim: int, kernel_size: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class _ConvMixerBlock(nn.Module):
 
 
 def _patches_per_side(image_size: int, patch_size: int) -> int:
-    """Return the number of patches along a side of the image."""
+    """Return the number of patches along each side of the image."""
     if image_size % patch_size:
         raise UsageError(
             f"patch_size {patch_size} does not divide the image size {image_size}; "

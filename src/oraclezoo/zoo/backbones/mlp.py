@@ -1,4 +1,4 @@
-"""A multilayer perceptron on the pixels."""
+"""A multilayer perceptron that takes pixels as input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 class MLP(nn.Module):
     """``depth`` hidden layers of ``hidden`` ReLU units with dropout, then a linear classifier.
 
-    He initialization (He et al. 2015, arXiv:1502.01852), zero biases.
+    Weights use He initialization (He et al. 2015, arXiv:1502.01852); biases start at zero.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.

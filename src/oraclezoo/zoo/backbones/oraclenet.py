@@ -17,29 +17,30 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "hardswish": nn.Hardswish,
 }
 _STAGES = (32, 64, 128)
-_CHUNK = 1024  # images per unfold; bounds the memory of `initialize`
+_CHUNK = 1024  # images per unfold; limits the memory that `initialize` needs
 
 
 class OracleNet(nn.Module):
     """Patch whitening, three stages, global pooling, linear head, scaled logits.
 
-    At 28x28x1 with the defaults: 0.29M parameters, 16M multiply-accumulates. Whitening and logit
-    scale follow K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024,
-    arXiv:2404.00498.
+    With the defaults and 28x28x1 images, it has 0.29M parameters and needs 16M multiply-accumulates
+    per image. Whitening and logit scaling follow K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a
+    single GPU", 2024, arXiv:2404.00498.
 
     Args:
-        in_chans: Channels of the images.
+        in_chans: Number of image channels.
         num_classes: Number of classes.
         image_size: Height and width of the images in pixels.
-        width: Multiplier of the stages' channels 32, 64, 128 (rounded to multiples of 8).
-        depth: Residual convolutions per stage.
+        width: Multiplier for the stages' channel counts 32, 64 and 128 (rounded to multiples of 8).
+        depth: Number of residual convolutions per stage.
         activation: Activation after the first convolution and each batch norm: gelu, relu, silu or
             hardswish.
         pool: Global pooling of the last feature map: max or avg.
-        whiten: Freeze the first convolution; :meth:`initialize` sets its filters from training
-            images (random before that). False trains it like the other convolutions.
-        whiten_eps: Added to the eigenvalues of the patch covariance before their square root.
-        logit_scale: Factor on the logits.
+        whiten: Whether the first convolution is frozen. Its filters are random until
+            :meth:`initialize` computes them from training images. If False, the first convolution
+            is trained like the others.
+        whiten_eps: Added to the eigenvalues of the patch covariance before taking square roots.
+        logit_scale: Factor that multiplies the logits.
 
     Shape: input ``(N, in_chans, image_size, image_size)`` float, output logits
     ``(N, num_classes)``.
@@ -88,14 +89,14 @@ class OracleNet(nn.Module):
 
     @torch.no_grad()
     def initialize(self, images: torch.Tensor) -> None:
-        """Set the frozen convolution to whiten the 3x3 patches of ``images``.
+        """Set the filters of the frozen convolution so that it whitens the 3x3 patches of images.
 
-        The filters are the eigenvectors of the patch covariance divided by the square roots of
-        their eigenvalues (plus ``whiten_eps``), and their negatives; the biases subtract the mean
-        patch. Does nothing if ``whiten`` is false.
+        The filters are the eigenvectors of the patch covariance, divided by the square roots of
+        their eigenvalues (plus ``whiten_eps``), and the negatives of these; the biases subtract the
+        mean patch. Does nothing if ``whiten`` is False.
 
         Args:
-            images: Float ``(N, in_chans, H, W)``, preprocessed as for training.
+            images: Images, float ``(N, in_chans, H, W)``, preprocessed as for training.
 
         Raises:
             DataError: The images have the wrong shape or contain non-finite values.
@@ -112,7 +113,7 @@ class OracleNet(nn.Module):
             raise DataError("initialize requires images without NaN or infinite values")
         values, vectors = torch.linalg.eigh(covariance)
         values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
-        # The sign of an eigenvector is arbitrary: fix it for reproducibility across machines.
+        # The sign of an eigenvector is arbitrary; fix it for reproducibility across machines.
         largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
         filters = (vectors * largest.sign() / (values + self.whiten_eps).sqrt()).T
         filters = torch.cat([filters, -filters])
@@ -147,7 +148,7 @@ class Stage(nn.Module):
 
 
 class Residual(nn.Module):
-    """``x + act(BN(conv 3x3(x)))``, shape unchanged."""
+    """Residual block ``x + act(BN(conv 3x3(x)))``; the output has the shape of the input."""
 
     def __init__(self, channels: int, activation: type[nn.Module]) -> None:
         super().__init__()
@@ -161,14 +162,14 @@ class Residual(nn.Module):
 
 
 def _conv(before: int, after: int) -> nn.Conv2d:
-    """Return a 3x3 convolution without bias, padded to keep the resolution, with unit gain."""
+    """Return a 3x3 convolution without bias, with "same" padding and initialized to unit gain."""
     conv = nn.Conv2d(before, after, 3, padding=1, bias=False)
     nn.init.normal_(conv.weight, std=conv.weight[0].numel() ** -0.5)
     return conv
 
 
 def _patch_moments(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean ``(D,)`` and covariance ``(D, D)`` of all 3x3 patches, float64; D = 9 * C."""
+    """Return the mean ``(D,)`` and covariance ``(D, D)``, float64, of all 3x3 patches; D = 9 C."""
     count = 0
     total: torch.Tensor | float = 0.0
     square: torch.Tensor | float = 0.0

@@ -1,8 +1,8 @@
 """timm architectures, unchanged or with smaller strides for small images.
 
 timm's architectures are designed for 224 pixels; at 28 pixels, their early strides reduce the
-resolution to almost nothing. The ``fixed`` arguments of each built-in spec hold its changes, so
-that a single factory builds all of them.
+resolution to almost nothing. A built-in spec describes its changes in ``fixed`` arguments, so
+:func:`create` can build all of the networks.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ def create(
     pretrained: bool = False,
     **options: Any,
 ) -> nn.Module:
-    """Build timm's ``architecture``, with changes.
+    """Build timm's ``architecture``, optionally modified.
 
     Args:
-        in_chans: Channels of the images.
+        in_chans: Number of image channels.
         num_classes: Number of classes.
         image_size: Height and width of the images in pixels.
         architecture: Name of the model in timm.
-        arguments: Further arguments of ``timm.create_model``.
-        convolutions: New ``stride``, ``padding`` or ``kernel_size`` of convolutions, by module
-            name.
-        unstride: Names of modules in which every convolution gets stride 1 and every strided
-            pooling layer is removed.
-        classifier_std: Standard deviation of the classifier's initial weights, with zero bias;
+        arguments: Additional arguments for ``timm.create_model``.
+        convolutions: New ``stride``, ``padding`` or ``kernel_size`` of convolutions, keyed by
+            module name.
+        unstride: Names of modules in which the stride of every convolution is set to 1 and every
+            strided pooling layer is removed.
+        classifier_std: Standard deviation of the classifier's initial weights (the bias is zero);
             None keeps timm's initialization.
-        pretrained: Load timm's pretrained weights from the local cache or the Hugging Face Hub;
-            timm adapts the first layer to ``in_chans`` and reinitializes the classifier.
-        **options: Options of the spec; None selects timm's default.
+        pretrained: Whether to load timm's pretrained weights, from the local cache or the Hugging
+            Face Hub; timm adapts the first layer to ``in_chans`` and reinitializes the classifier.
+        **options: Options of the spec; an option that is None keeps timm's default.
 
     Returns:
-        The model in training mode; input ``(N, in_chans, image_size, image_size)`` float, output
-        logits ``(N, num_classes)``.
+        The model in training mode. Its input is float ``(N, in_chans, image_size, image_size)``,
+        its output logits ``(N, num_classes)``.
 
     Raises:
         UnknownNameError: timm has no such architecture.
-        UsageError: The architecture does not support this image size or one of the options, or has
-            no pretrained weights.
+        UsageError: The architecture does not support the image size or one of the options, or it
+            has no pretrained weights.
     """
     if not timm.is_model(architecture):
         raise UnknownNameError("timm architecture", architecture, timm.list_models())
@@ -97,10 +97,10 @@ def create(
 
 
 def _check_size(model: nn.Module, in_chans: int, image_size: int) -> None:
-    """Run a forward pass, the only way to find that images are too small for the network.
+    """Raise UsageError if images are too small for the network; only a forward pass can tell.
 
-    It runs on device ``meta``, which computes shapes only. A network that cannot run there, for
-    instance because it creates tensors on the CPU, runs on the CPU.
+    The pass runs on the ``meta`` device, which computes shapes only. A network that cannot run
+    there, for instance because it creates tensors on the CPU, runs on the CPU.
     """
     model.eval()
     shape = (1, in_chans, image_size, image_size)
@@ -147,7 +147,7 @@ def _change(
 
 
 def _with_kernel(old: nn.Conv2d, size: int) -> nn.Conv2d:
-    """Return ``old`` with a new kernel size and initialization, padded to keep the resolution."""
+    """Return a new convolution like ``old`` but with a different kernel size, and same padding."""
     new = nn.Conv2d(
         old.in_channels,
         old.out_channels,
@@ -174,7 +174,7 @@ def _check_weights(architecture: str, convolutions: Mapping[str, Mapping[str, in
 
 
 def _load(architecture: str, image_size: int, kwargs: Mapping[str, Any]) -> nn.Module:
-    """Build the model with timm's pretrained weights; raise UsageError if they are unavailable."""
+    """Build the model with timm's pretrained weights. Raises UsageError if there are none."""
     try:
         return _build(architecture, image_size, kwargs, pretrained=True)
     except RuntimeError as error:

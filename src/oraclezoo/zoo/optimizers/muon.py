@@ -1,4 +1,4 @@
-"""Muon: momentum orthogonalised by Newton-Schulz iterations."""
+"""Muon: an optimizer that orthogonalizes momentum by Newton-Schulz iterations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, trainable
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # from K. Jordan: steep at 0, then within 0.3 of 1
-_EPS = 1e-7  # added to a norm, so that a zero gradient gives a zero update
+_EPS = 1e-7  # added to a norm so that a zero gradient gives a zero update
 
 
 def muon(
@@ -27,21 +27,21 @@ def muon(
     sgd_lr: float = 0.3,
     sgd_momentum: float = 0.85,
 ) -> Muon:
-    """Return a :class:`Muon` that updates hidden weights by Muon, other parameters by Nesterov SGD.
+    """Return an optimizer that uses Muon for hidden weights and Nesterov SGD for the rest.
 
     Muon updates parameters named ``...weight`` with two or more dimensions (convolutions and linear
-    layers), except the last two-dimensional one, which is the classifier. SGD updates the
-    classifier, biases, norms and other parameters.
+    layers), except the last two-dimensional one, which belongs to the classifier. SGD updates the
+    classifier, biases, normalization layers and all other parameters.
 
     Args:
         named_parameters: Names and parameters of the model; frozen ones are skipped.
-        lr: Learning rate of Muon's weights.
-        momentum: Momentum of Muon's weights.
-        ns_steps: Newton-Schulz iterations.
+        lr: Learning rate for the parameters that Muon updates.
+        momentum: Momentum for the parameters that Muon updates.
+        ns_steps: Number of Newton-Schulz iterations.
         weight_decay: Decoupled weight decay.
-        decay_norms: Decay one-dimensional parameters too.
-        sgd_lr: Learning rate of the other parameters.
-        sgd_momentum: Nesterov momentum of the other parameters.
+        decay_norms: Whether to decay one-dimensional parameters too.
+        sgd_lr: Learning rate for the other parameters.
+        sgd_momentum: Nesterov momentum for the other parameters.
 
     Raises:
         UsageError: The model has no trainable parameters.
@@ -73,21 +73,22 @@ def muon(
 
 
 class Muon(Optimizer):
-    """Muon for groups with ``method="muon"``, Nesterov SGD for those with ``method="sgd"``.
+    """Muon for groups with ``method="muon"``, Nesterov SGD for groups with ``method="sgd"``.
 
-    For a weight W of shape (out, ...), flattened to a matrix of out rows, with gradient G::
+    The update of a weight W of shape (out, ...), flattened to a matrix with ``out`` rows, with
+    gradient G is::
 
         B <- momentum * B + G
         W <- (1 - lr * weight_decay) * W
         W <- W - lr * sqrt(max(1, rows / columns)) * orthogonalise(G + momentum * B)
 
-    so that the Frobenius norm of an update is about ``lr * sqrt(rows)``, independent of the
-    gradient's. Keller Jordan et al., "Muon: An optimizer for hidden layers in neural networks",
-    2024. Weights are not renormalized after a step, because that would change models without
-    normalization layers.
+    The Frobenius norm of the update is therefore about ``lr * sqrt(rows)``, whatever the norm of
+    the gradient. From Keller Jordan et al., "Muon: An optimizer for hidden layers in neural
+    networks", 2024. Weights are not renormalized after a step, because that would change the output
+    of models without normalization layers.
 
-    The state is one float buffer per parameter. Training that resumes from a saved state is
-    bit-identical.
+    The state is one float buffer per parameter. Training resumed from a saved state is
+    bit-identical to uninterrupted training.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; return the closure's loss, or None."""
+        """Update all parameters that have a gradient; return the closure's loss, or None."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -128,7 +129,7 @@ class Muon(Optimizer):
         return loss
 
     def _nesterov(self, parameters: list[nn.Parameter], momentum: float) -> list[torch.Tensor]:
-        """Add each gradient to its buffer; return gradients plus ``momentum`` times buffers."""
+        """Add gradients to the buffers; return gradients plus ``momentum`` times the buffers."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         for p in parameters:
             if "momentum_buffer" not in self.state[p]:
@@ -140,18 +141,20 @@ class Muon(Optimizer):
 
 
 def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
-    """Return matrices with the same singular vectors and singular values near 1.
+    """Return matrices with the same singular vectors, but singular values near 1.
 
-    Newton-Schulz with K. Jordan's quintic: X <- aX + b(XX')X + c(XX')^2 X. The iteration runs on
-    the smaller Gram matrix only: X remains P times its initial value, and XX' remains a polynomial
-    in the initial XX'. For a wide X this takes a third of the arithmetic.
+    This is the Newton-Schulz iteration with K. Jordan's quintic: X <- aX + b(XX')X + c(XX')^2 X. It
+    is computed on the smaller Gram matrix only: X is always the product of a matrix P and the
+    initial X, and P and XX' are polynomials in the initial XX'. For a wide X this needs only a
+    third of the arithmetic operations.
 
     Args:
-        matrices: Floating-point ``(..., m, n)``.
+        matrices: The matrices, floating-point ``(..., m, n)``.
         steps: Number of iterations.
 
     Returns:
-        The same shape and dtype; computed in float32, which the Gram matrix requires.
+        Matrices of the same shape and dtype; they are computed in float32, because the Gram matrix
+        needs its precision.
     """
     a, b, c = _QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
@@ -170,7 +173,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def _orthogonal_updates(updates: list[torch.Tensor], steps: int) -> list[torch.Tensor]:
-    """Orthogonalise and scale each update, flattened to a matrix of its first dimension's rows."""
+    """Orthogonalize and scale each update, flattened to a matrix with one row per output."""
     same_shape: dict[torch.Size, list[int]] = defaultdict(list)
     for index, update in enumerate(updates):
         same_shape[update.flatten(1).shape].append(index)
@@ -184,5 +187,5 @@ def _orthogonal_updates(updates: list[torch.Tensor], steps: int) -> list[torch.T
 
 
 def _is_hidden_weight(name: str, parameter: nn.Parameter) -> bool:
-    """Return whether name and shape are those of a convolution's or linear layer's weight."""
+    """Return whether a parameter looks like the weight of a convolution or linear layer."""
     return name.rpartition(".")[2] == "weight" and parameter.ndim >= 2

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from oraclezoo.errors import UsageError
 from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, adamw, sgd, trainable
 
-_EPS = 1e-12  # added to a norm, so that a zero gradient gives a zero perturbation
+_EPS = 1e-12  # added to a norm so that a zero gradient gives a zero perturbation
 
 
 def sam(
@@ -25,17 +25,17 @@ def sam(
     weight_decay: float = 5e-4,
     decay_norms: bool = False,
 ) -> SAM:
-    """Return :class:`SAM` around SGD with Nesterov momentum, or around AdamW.
+    """Return :class:`SAM` with SGD (with Nesterov momentum) or AdamW as the base optimizer.
 
     Args:
         named_parameters: Names and parameters of the model; frozen ones are skipped.
-        base: ``sgd`` or ``adamw``.
+        base: The base optimizer: ``sgd`` or ``adamw``.
         lr: Learning rate.
         momentum: Nesterov momentum of SGD, or beta1 of AdamW.
-        rho: Radius of the neighborhood.
-        adaptive: Scale the neighborhood by the weights (ASAM).
+        rho: Radius of the neighborhood in which SAM maximizes the loss.
+        adaptive: Whether to scale the neighborhood by the weights (ASAM).
         weight_decay: Weight decay of the base optimizer.
-        decay_norms: Decay biases and one-dimensional parameters too.
+        decay_norms: Whether to decay biases and one-dimensional parameters too.
 
     Raises:
         UsageError: The model has no trainable parameters.
@@ -63,15 +63,18 @@ def sam(
 
 
 class SAM(Optimizer):
-    """SAM around an optimizer, which steps with the gradient at the perturbed weights
+    """SAM: steps a base optimizer with the gradient at perturbed weights.
 
-        w + rho * g / |g|                     or, adaptive, at
-        w + rho * |w| * |w| * g / | |w| g |   (products and |w| element by element)
+    The perturbed weights are::
 
-    where w are the weights, g their gradient, and the norm is over all parameters. Foret et al.
-    2021, arXiv:2010.01412; adaptive (ASAM): Kwon et al. 2021, arXiv:2102.11600. Each step calls the
-    closure twice, and both passes update the running statistics of batch norms. Parameter groups
-    and state are those of the inner optimizer; between steps the weights are unperturbed.
+        w + rho * g / |g|                     (SAM)
+        w + rho * |w| * |w| * g / | |w| g |   (ASAM; products and |w| are elementwise)
+
+    where w is the vector of all weights and g its gradient. SAM is from Foret et al. 2021,
+    arXiv:2010.01412; the adaptive variant, ASAM, is from Kwon et al. 2021, arXiv:2102.11600. Each
+    step calls the closure twice, and both passes update the running statistics of batch norm.
+    Parameter groups and state are shared with the base optimizer; between steps the weights are
+    unperturbed.
     """
 
     def __init__(self, inner: Optimizer, *, rho: float, adaptive: bool = False) -> None:
@@ -87,7 +90,8 @@ class SAM(Optimizer):
         """Take one step and return the closure's loss at the unperturbed weights.
 
         Args:
-            closure: Clears the gradients, computes the loss, backpropagates and returns the loss.
+            closure: Function that zeroes the gradients, computes the loss, backpropagates and
+                returns the loss.
 
         Raises:
             UsageError: The closure is missing.
@@ -106,7 +110,7 @@ class SAM(Optimizer):
         return loss
 
     def _perturbation(self, weights: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the ascent step to the approximately worst loss within ``rho``."""
+        """Return the ascent step to approximately the maximum loss within radius ``rho``."""
         gradients = [p.grad for p in weights if p.grad is not None]
         sizes = torch._foreach_abs(weights)
         scaled = torch._foreach_mul(gradients, sizes) if self.adaptive else gradients
@@ -115,7 +119,7 @@ class SAM(Optimizer):
         return list(torch._foreach_mul(ascent, self.rho / (norm + _EPS)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the inner optimizer."""
+        """Return the state of the base optimizer."""
         return self.inner.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -15,12 +15,12 @@ from oraclezoo.zoo.optimizers.torch_optimizers import NamedParameters, build, gr
 class EagerKron(Kron):
     """timm's Kron with compilation disabled.
 
-    timm compiles parts of the step for every parameter shape, which takes minutes for most models
-    and needs a C++ compiler.
+    timm compiles parts of the step for each parameter shape, which takes minutes for most models
+    and requires a C++ compiler.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step; return the closure's loss, or None."""
+        """Perform one step; return the closure's loss, or None."""
         with torch.compiler.set_stance("force_eager"):
             return super().step(closure)  # type: ignore[no-untyped-call]  # timm is untyped
 
@@ -28,10 +28,10 @@ class EagerKron(Kron):
 def kron(
     named_parameters: NamedParameters, *, weight_decay: float, decay_norms: bool, **options: Any
 ) -> torch.optim.Optimizer:
-    """Return :class:`EagerKron` with decoupled decay and a random generator separate from torch's.
+    """Return :class:`EagerKron` with decoupled weight decay and a separate random generator.
 
-    Convolution weights are flattened to (out, in, kernel positions). Arguments and exceptions are
-    those of :func:`from_timm`.
+    Convolution weights are flattened to (out, in, kernel positions). The arguments and exceptions
+    are the same as for :func:`from_timm`.
     """
     param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
     fixed = {"decoupled_decay": True, "deterministic": True, "flatten": True}
@@ -51,9 +51,9 @@ def from_timm(
     Args:
         named_parameters: Names and parameters of the model; frozen ones are skipped.
         algorithm: Name of the optimizer in timm.
-        weight_decay: Weight decay, applied to parameters as ``decay_norms`` specifies.
-        decay_norms: Decay biases and one-dimensional parameters too.
-        **options: Arguments of timm's class.
+        weight_decay: Weight decay of the parameters that ``decay_norms`` selects.
+        decay_norms: Whether to decay biases and one-dimensional parameters too.
+        **options: Arguments for timm's class.
 
     Raises:
         UsageError: The options contradict each other, or the model has no trainable parameters.

@@ -1,4 +1,4 @@
-"""Adapters for PyTorch's optimizers: named parameters to parameter groups, without frozen ones."""
+"""Adapters for PyTorch's optimizers: build parameter groups without frozen parameters."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def groups(
 ) -> list[dict[str, Any]]:
     """Return parameter groups with and without weight decay; empty groups are omitted.
 
-    Without ``decay_norms``, biases (by name) and one-dimensional parameters, such as those of
-    norms, are not decayed, as in timm.
+    Without ``decay_norms``, biases (recognized by name) and one-dimensional parameters, such as
+    those of normalization layers, are not decayed, as in timm.
 
     Raises:
         UsageError: There are no trainable parameters.
@@ -59,7 +59,7 @@ def sgd(
     """Return torch.optim.SGD; ``weight_decay`` is an L2 penalty.
 
     Raises:
-        UsageError: ``nesterov`` is set with zero momentum, or no parameter is trainable.
+        UsageError: ``nesterov`` is True with zero momentum, or no parameter is trainable.
     """
     if nesterov and momentum == 0:
         raise UsageError("sgd: nesterov needs a momentum above 0; set nesterov = false")
@@ -94,7 +94,7 @@ def adamw(
     weight_decay: float = 0.05,
     decay_norms: bool = False,
 ) -> torch.optim.AdamW:
-    """Return torch.optim.AdamW; by default biases and norms are not decayed."""
+    """Return torch.optim.AdamW; by default, biases and norms are not decayed."""
     param_groups = groups(named_parameters, weight_decay, decay_norms=decay_norms)
     return torch.optim.AdamW(
         param_groups, lr=lr, betas=_pair(betas), eps=eps, fused=_fused(param_groups)
@@ -109,14 +109,14 @@ def from_torch(
     decay_norms: bool,
     **options: Any,
 ) -> torch.optim.Optimizer:
-    """Return ``torch.optim.<algorithm>``, with its defaults for omitted options.
+    """Return ``torch.optim.<algorithm>``, with PyTorch's defaults for omitted options.
 
     Args:
         named_parameters: Names and parameters of the model; frozen ones are skipped.
-        algorithm: Name of a class of ``torch.optim``.
-        weight_decay: Weight decay, applied to parameters as ``decay_norms`` specifies.
-        decay_norms: Decay biases and one-dimensional parameters too.
-        **options: Arguments of the class.
+        algorithm: Name of a class in ``torch.optim``.
+        weight_decay: Weight decay of the parameters that ``decay_norms`` selects.
+        decay_norms: Whether to decay biases and one-dimensional parameters too.
+        **options: Arguments for the class.
 
     Raises:
         UsageError: The options contradict each other, or no parameter is trainable.
@@ -131,7 +131,7 @@ def build(
     param_groups: list[dict[str, Any]],
     options: Mapping[str, Any],
 ) -> torch.optim.Optimizer:
-    """Return ``factory(param_groups, **options)``; ``algorithm`` names it in messages.
+    """Return ``factory(param_groups, **options)``; error messages contain ``algorithm``.
 
     Raises:
         UsageError: The factory rejects an option.
@@ -151,10 +151,10 @@ def _is_bias_or_norm(name: str, parameter: nn.Parameter) -> bool:
 
 
 def _fused(param_groups: list[dict[str, Any]]) -> bool | None:
-    """Return True if PyTorch has a fused kernel, or None, which leaves the choice to PyTorch.
+    """Return True if PyTorch has a fused kernel, otherwise None, which leaves it to PyTorch.
 
-    The fused kernel never reads a step count back, so it needs no synchronization. On the CPU it
-    requires dense weights.
+    The fused kernel never reads the step count from the device, so it needs no synchronization. On
+    the CPU it requires dense weights.
     """
     supported = all(
         p.device.type in ("cpu", "cuda") and p.is_floating_point() and _is_dense(p)

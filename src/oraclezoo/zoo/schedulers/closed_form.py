@@ -1,4 +1,4 @@
-"""Closed-form schedules: the base learning rate times a factor that depends only on the step."""
+"""Closed-form schedules: base learning rate times a factor that depends only on the step."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from oraclezoo.errors import UsageError
 class ClosedForm(LRScheduler, ABC):
     """Linear warm-up to the base learning rate, then a decay that subclasses define.
 
-    With W = round(warmup * total_steps), step s < W (from 0) uses (s + 1) / W of the base learning
-    rate, and step W the full base learning rate. After ``total_steps`` the learning rate stays at
-    its last value. The parameter groups keep their ratios, and the state holds plain numbers only.
-    Subclasses implement :meth:`remaining`.
+    With W = round(warmup * total_steps) and steps counted from 0, step s < W uses (s + 1) / W of
+    the base learning rate, and step W uses the full base learning rate. After ``total_steps`` the
+    learning rate stays at its last value. The ratios between the parameter groups' learning rates
+    do not change, and the state contains only plain numbers. Subclasses implement
+    :meth:`remaining`.
 
     Args:
         optimizer: The optimizer; its learning rates are the base learning rates.
-        total_steps: Number of optimizer steps in total.
-        warmup: Fraction of the steps for warm-up.
+        total_steps: Total number of optimizer steps.
+        warmup: Fraction of the steps used for warm-up.
         lr_min_ratio: Final learning rate as a fraction of the base learning rate.
 
     Raises:
@@ -45,7 +46,7 @@ class ClosedForm(LRScheduler, ABC):
         """Return the decay factor, from 1 to 0, for a step after the warm-up."""
 
     def factor(self, step: int) -> float:
-        """Return the multiplier of the base learning rate at ``step``, counted from 0."""
+        """Return the multiplier of the base learning rate at ``step`` (counted from 0)."""
         if step < self.warmup_steps:
             return (step + 1) / self.warmup_steps
         remaining = self.remaining(min(step, self.total_steps))
@@ -57,7 +58,7 @@ class ClosedForm(LRScheduler, ABC):
         return [base_lr * factor for base_lr in self.base_lrs]
 
     def progress(self, step: int, start: int) -> float:
-        """Return the fraction of the steps from ``start`` to the end that precede ``step``."""
+        """Return the progress at ``step``, from 0 at step ``start`` to 1 at the end."""
         return (step - start) / (self.total_steps - start) if self.total_steps > start else 1.0
 
 
@@ -91,16 +92,19 @@ class Decay(ClosedForm):
 
 
 class Linear(Decay):
-    """Linear decay to ``lr_min_ratio`` after the warm-up; Defazio et al. 2023, arXiv:2310.07831."""
+    """Linear decay to ``lr_min_ratio`` after the warm-up.
+
+    From Defazio et al. 2023, arXiv:2310.07831.
+    """
 
     def remaining(self, step: int) -> float:
         return 1 - self.progress(step, self.warmup_steps)
 
 
 class Cosine(Decay):
-    """Cosine decay to ``lr_min_ratio`` after the warm-up; Loshchilov and Hutter, arXiv:1608.03983.
+    """Cosine decay to ``lr_min_ratio`` after the warm-up: one half-cosine without restarts.
 
-    One half-cosine, without restarts.
+    From Loshchilov and Hutter 2017, arXiv:1608.03983.
     """
 
     def remaining(self, step: int) -> float:
@@ -108,9 +112,10 @@ class Cosine(Decay):
 
 
 class WSD(ClosedForm):
-    """Warmup-stable-decay: constant until the last fraction ``decay`` of the steps, then a decay.
+    """Warmup-stable-decay: constant, then a decay over the last fraction ``decay`` of the steps.
 
-    Hu et al. 2024, arXiv:2404.06395; the 1-sqrt shape: Haegele et al. 2024, arXiv:2405.18392.
+    From Hu et al. 2024, arXiv:2404.06395; the 1-sqrt shape is from Haegele et al. 2024,
+    arXiv:2405.18392.
 
     Raises:
         UsageError: ``warmup`` and ``decay`` sum to more than 1.

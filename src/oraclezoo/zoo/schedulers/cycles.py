@@ -1,4 +1,4 @@
-"""Cyclic schedules: cosine annealing with restarts, and triangular."""
+"""Cyclic schedules: cosine annealing with warm restarts, and triangular cycles."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from oraclezoo.zoo.schedulers.closed_form import ClosedForm
 class Cycles(ClosedForm):
     """``cycles`` cycles after the warm-up, each ``mult`` times as long as the previous one.
 
-    Together they span the remaining steps; each peak is ``decay`` times the previous one.
-    Subclasses implement the shape of a cycle, :meth:`within`.
+    The cycles span all steps after the warm-up; each peak is ``decay`` times the previous peak.
+    Subclasses define the shape of a cycle in :meth:`within`.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Cycles(ClosedForm):
 
     @abstractmethod
     def within(self, progress: float) -> float:
-        """Return the factor in [0, 1] at a progress in [0, 1] within a cycle."""
+        """Return the factor, in [0, 1], at a given progress through a cycle, in [0, 1]."""
 
 
 class CosineRestarts(Cycles):
-    """Cosine annealing with warm restarts (SGDR); Loshchilov and Hutter 2017, arXiv:1608.03983."""
+    """Cosine annealing with warm restarts (SGDR, Loshchilov and Hutter 2017, arXiv:1608.03983)."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class CosineRestarts(Cycles):
 
 
 class Triangular(Cycles):
-    """Triangular cyclical learning rate; Smith 2017, arXiv:1506.01186."""
+    """Triangular cyclical learning rate (Smith 2017, arXiv:1506.01186)."""
 
     def __init__(
         self,

@@ -16,11 +16,11 @@ class MultiStep(ClosedForm):
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps in total.
-        steps_per_epoch: Optimizer steps per epoch; unused.
-        milestones: Fractions of ``total_steps``, strictly increasing.
-        gamma: Factor at each milestone.
-        warmup: Fraction of the steps for warm-up.
+        total_steps: Total number of optimizer steps.
+        steps_per_epoch: Number of optimizer steps per epoch; unused.
+        milestones: Milestones as fractions of ``total_steps``, strictly increasing.
+        gamma: Factor by which the learning rate is multiplied at each milestone.
+        warmup: Fraction of the steps used for warm-up.
 
     Raises:
         UsageError: ``milestones`` are not strictly increasing.
@@ -50,7 +50,7 @@ class MultiStep(ClosedForm):
 
 
 class Step(MultiStep):
-    """Multiply the learning rate by ``gamma`` after each fraction ``every`` of the steps."""
+    """Multiply the learning rate by ``gamma`` after each fraction ``every`` of all steps."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Step(MultiStep):
 
 
 class Exponential(ClosedForm):
-    """Exponential decay after the warm-up, to ``lr_end_ratio`` at the last step."""
+    """Exponential decay after the warm-up that reaches ``lr_end_ratio`` at the last step."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Exponential(ClosedForm):
 
 
 class Polynomial(ClosedForm):
-    """Polynomial decay after the warm-up: the remaining fraction to the power ``power``."""
+    """Polynomial decay after the warm-up: the fraction of remaining steps, raised to ``power``."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class Polynomial(ClosedForm):
 class InverseSqrt(ClosedForm):
     """Inverse square root decay sqrt(W / step) after W warm-up steps (1 without a warm-up).
 
-    It does not depend on ``total_steps``. Vaswani et al. 2017, arXiv:1706.03762.
+    The decay does not depend on ``total_steps``. From Vaswani et al. 2017, arXiv:1706.03762.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class InverseSqrt(ClosedForm):
 class Tanh(ClosedForm):
     """Hyperbolic tangent decay, (1 - tanh) / 2 over [lower, upper], after the warm-up.
 
-    Hsueh et al. 2019, arXiv:1806.01593.
+    From Hsueh et al. 2019, arXiv:1806.01593.
     """
 
     def __init__(

@@ -10,9 +10,10 @@ from oraclezoo.errors import UsageError
 
 
 class OneCycle(OneCycleLR):
-    """PyTorch's OneCycleLR that keeps its last learning rate after ``total_steps``.
+    """PyTorch's OneCycleLR, except that the learning rate stays constant after ``total_steps``.
 
-    PyTorch's own overshoots its last value at step ``total_steps`` and raises after that.
+    PyTorch's version overshoots the final learning rate at step ``total_steps`` and raises an error
+    after that.
     """
 
     def get_lr(self) -> list[float | torch.Tensor]:
@@ -45,17 +46,17 @@ def onecycle(
     final_div_factor: float = 1e4,
     cycle_momentum: bool = False,
 ) -> OneCycle:
-    """Return a one-cycle schedule over all steps; Smith and Topin 2018, arXiv:1708.07120.
+    """Return a one-cycle schedule over all steps (Smith and Topin 2018, arXiv:1708.07120).
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps in total.
-        steps_per_epoch: Optimizer steps per epoch; unused.
-        max_lr_ratio: Peak as a multiple of each parameter group's learning rate.
-        pct_start: Fraction of the steps that increase the learning rate.
-        div_factor: Peak divided by the first learning rate.
-        final_div_factor: First learning rate divided by the last.
-        cycle_momentum: Cycle momentum (or beta1) inversely to the learning rate.
+        total_steps: Total number of optimizer steps.
+        steps_per_epoch: Number of optimizer steps per epoch; unused.
+        max_lr_ratio: Peak learning rate as a multiple of each parameter group's learning rate.
+        pct_start: Fraction of the steps during which the learning rate increases.
+        div_factor: Ratio of the peak to the initial learning rate.
+        final_div_factor: Ratio of the initial to the final learning rate.
+        cycle_momentum: Whether to cycle the momentum (or beta1) inversely to the learning rate.
 
     Raises:
         UsageError: ``cycle_momentum`` is set and the optimizer has no momentum, or ``total_steps``
@@ -86,23 +87,24 @@ def onecycle_restarts(
 ) -> SequentialLR:
     """Return a one-cycle schedule followed by cosine annealing with warm restarts.
 
-    The one cycle rises to ``lr_warmup_max`` and falls to nearly 0 at step ``lr_warmup_period``. The
-    learning rate then restarts at the optimizer's value and decays to ``lr_min``, first over
-    ``lr_half_period`` steps; each following period is ``lr_mult_period`` times as long. Runs of up
-    to ``lr_warmup_period`` steps consist of the one cycle only.
+    In the one-cycle phase, the learning rate rises to ``lr_warmup_max`` and falls to nearly 0 at
+    step ``lr_warmup_period``. It then restarts at the optimizer's learning rate and decays to
+    ``lr_min`` in cosine periods: the first has ``lr_half_period`` steps, and each of the following
+    is ``lr_mult_period`` times as long as the previous one. Runs of up to ``lr_warmup_period``
+    steps consist of the one-cycle phase only.
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps in total; unused.
-        steps_per_epoch: Optimizer steps per epoch; unused.
-        lr_warmup_period: Steps of the one cycle.
-        lr_warmup_max: Peak of the one cycle for the first parameter group; other groups scale
-            proportionally.
-        lr_half_period: Steps of the first cosine period.
+        total_steps: Total number of optimizer steps; unused.
+        steps_per_epoch: Number of optimizer steps per epoch; unused.
+        lr_warmup_period: Number of steps of the one-cycle phase.
+        lr_warmup_max: Peak learning rate of the one-cycle phase for the first parameter group;
+            other groups are scaled proportionally.
+        lr_half_period: Number of steps of the first cosine period.
         lr_mult_period: Ratio of the lengths of consecutive periods.
         lr_min: Final learning rate of each period for the first parameter group; other groups
-            scale proportionally.
-        cycle_momentum: Cycle momentum (or beta1) inversely to the learning rate.
+            are scaled proportionally.
+        cycle_momentum: Whether to cycle the momentum (or beta1) inversely to the learning rate.
 
     Raises:
         UsageError: ``lr_min`` exceeds the optimizer's learning rate, or ``cycle_momentum`` is set
@@ -115,7 +117,7 @@ def onecycle_restarts(
             "lower lr_min or raise lr"
         )
     peaks = [group["lr"] * (lr_warmup_max / first_lr) for group in optimizer.param_groups]
-    # Built first, because OneCycleLR overwrites the initial learning rate of the groups.
+    # Build this first, because OneCycleLR overwrites the initial learning rates of the groups.
     restarts = WarmRestarts(optimizer, T_0=lr_half_period, T_mult=lr_mult_period, eta_min=lr_min)
     cycle = _one_cycle(
         optimizer, peaks, total_steps=lr_warmup_period, cycle_momentum=cycle_momentum
@@ -137,7 +139,7 @@ def _one_cycle(
         raise UsageError(f"total_steps must be at least 1, not {total_steps}")
     if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
         raise UsageError("cycle_momentum needs an optimizer with momentum or betas")
-    # PyTorch divides by zero if the increase takes exactly one step, or all of them.
+    # PyTorch divides by zero if the increase takes exactly one step or all steps.
     if float(pct_start * total_steps) == 1.0:
         pct_start *= 1 + 1e-9 if pct_start < 1 else 1 - 1e-9
     return OneCycle(

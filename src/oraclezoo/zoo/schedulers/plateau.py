@@ -17,17 +17,18 @@ def plateau(
     cooldown: float = 0.0,
     lr_min_ratio: float = 1e-3,
 ) -> ReduceLROnPlateau:
-    """Return PyTorch's ReduceLROnPlateau on the validation loss, stepped once per epoch.
+    """Return PyTorch's ReduceLROnPlateau for the validation loss, to be stepped once per epoch.
 
     Args:
         optimizer: The optimizer.
-        total_steps: Number of optimizer steps in total.
-        steps_per_epoch: Optimizer steps per epoch.
+        total_steps: Total number of optimizer steps.
+        steps_per_epoch: Number of optimizer steps per epoch.
         factor: Multiplier of the learning rate at each reduction.
-        patience: Fraction of the epochs without improvement before a reduction.
-        threshold: Minimum relative improvement on the lowest loss so far.
-        cooldown: Fraction of the epochs to ignore after a reduction.
-        lr_min_ratio: Lower bound as a fraction of each group's learning rate.
+        patience: Number of epochs without improvement before a reduction, as a fraction of all
+            epochs.
+        threshold: Relative decrease of the lowest loss so far that counts as an improvement.
+        cooldown: Number of epochs to wait after a reduction, as a fraction of all epochs.
+        lr_min_ratio: Minimum learning rate as a fraction of each group's initial learning rate.
     """
     epochs = total_steps / steps_per_epoch
     return ReduceLROnPlateau(
@@ -37,5 +38,5 @@ def plateau(
         threshold=threshold,
         cooldown=round(cooldown * epochs),
         min_lr=[group["lr"] * lr_min_ratio for group in optimizer.param_groups],
-        eps=0.0,  # otherwise groups with a small learning rate would skip reductions
+        eps=0.0,  # otherwise reductions of small learning rates would be skipped
     )

@@ -1,4 +1,4 @@
-"""The spec of any timm architecture by name. No heavy imports."""
+"""Specs of arbitrary timm architectures, by name. No heavy imports."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ _ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def timm_spec(name: str) -> Spec:
-    """Return the spec of backbone ``timm/<architecture>``, which is timm's model unchanged.
+    """Return the spec of the backbone ``timm/<architecture>``, which is timm's unmodified model.
 
-    Does not import timm, so an unknown architecture fails only when the backbone is built.
+    This function does not import timm, so an unknown architecture is detected only when the
+    backbone is built.
 
     Args:
-        name: ``timm/<architecture>``, or the architecture alone.
+        name: ``timm/<architecture>``, or only the architecture.
 
     Raises:
         UnknownNameError: No timm architecture can have this name.

@@ -1,4 +1,4 @@
-"""Specs of further convolutional networks in timm: ConvNeXt, DenseNet etc. No heavy imports."""
+"""Specs of other convolutional networks from timm: ConvNeXt, DenseNet etc. No heavy imports."""
 
 from __future__ import annotations
 

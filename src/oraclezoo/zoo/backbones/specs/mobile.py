@@ -1,4 +1,4 @@
-"""Specs of mobile architectures in timm (depthwise-separable convolutions). No heavy imports."""
+"""Specs of mobile architectures from timm (depthwise-separable convolutions). No heavy imports."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _STEM_AND_SIXTH = "stride 1 (was 2) in the stem and the sixth stage"
 def _small_classifier(
     name: str, change: str, source: str, *, prunable: bool | str, **fixed: Any
 ) -> Spec:
-    """Return a spec with a small initial classifier.
+    """Return a spec whose classifier is initialized with small weights.
 
-    timm's initialization suits 1,000 classes and gives too large logits for ten.
+    timm's initialization is meant for 1,000 classes; with ten classes, the logits are too large.
     """
     change = f"{change}; smaller initial classifier weights"
     return timm(name, change, source, prunable=prunable, classifier_std=0.02, **fixed)

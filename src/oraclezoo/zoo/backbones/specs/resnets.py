@@ -1,4 +1,4 @@
-"""Specs of residual networks with full convolutions in timm. No heavy imports."""
+"""Specs of residual networks from timm with full (not depthwise) convolutions. No heavy imports."""
 
 from __future__ import annotations
 

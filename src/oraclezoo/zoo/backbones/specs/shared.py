@@ -31,7 +31,7 @@ PRETRAINED = Option(
 
 
 def facts(*, prunable: bool | str, data_init: bool = False) -> Mapping[str, bool | str]:
-    """Return the metadata of a backbone; a string as ``prunable`` is the reason why it is not."""
+    """Return a backbone's metadata; if it is not prunable, ``prunable`` can be the reason."""
     table: dict[str, bool | str] = {"data_init": data_init, "prunable": prunable is True}
     if isinstance(prunable, str):
         table["not_prunable_because"] = prunable
@@ -41,7 +41,7 @@ def facts(*, prunable: bool | str, data_init: bool = False) -> Mapping[str, bool
 def native(
     name: str, target: str, summary: str, source: str, *options: Option, **more: Any
 ) -> Spec:
-    """Return the spec of a network implemented here; ``more`` are further fields of the spec."""
+    """Return the spec of a network from this package; ``more`` holds other fields of the spec."""
     more = {"facts": facts(prunable=True), **more}
     return Spec(
         "backbone",
@@ -65,8 +65,8 @@ def timm(
 ) -> Spec:
     """Return the spec of a timm architecture that accepts timm's pretrained weights.
 
-    ``change`` describes the differences from timm, and ``fixed`` holds the arguments of
-    :func:`oraclezoo.zoo.backbones.timm_nets.create` that produce them.
+    ``change`` describes how the network differs from timm's, and ``fixed`` holds the arguments for
+    :func:`oraclezoo.zoo.backbones.timm_nets.create` that make these changes.
     """
     return timm_variant(
         name, name, change, source, (*options, PRETRAINED), prunable=prunable, **fixed
@@ -83,7 +83,7 @@ def timm_variant(
     prunable: bool | str,
     **fixed: Any,
 ) -> Spec:
-    """Return the spec of a modified timm architecture, for which no pretrained weights fit."""
+    """Return the spec of a modified timm architecture that has no matching pretrained weights."""
     return Spec(
         kind="backbone",
         name=name,

@@ -1,4 +1,4 @@
-"""Specs of the built-in optimizers, by origin of their code. No heavy imports."""
+"""Specs of the built-in optimizers, grouped by implementation. No heavy imports."""
 
 from __future__ import annotations
 

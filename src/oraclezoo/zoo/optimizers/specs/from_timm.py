@@ -36,7 +36,7 @@ def _timm(
     separable: bool = True,
     **fixed: Any,
 ) -> Spec:
-    """Return the spec of a timm optimizer; ``fixed`` are arguments that are not options."""
+    """Return the spec of a timm optimizer; ``fixed`` holds arguments that are not options."""
     algorithm = algorithm or name
     return Spec(
         kind="optimizer",
@@ -90,7 +90,7 @@ FROM_TIMM: tuple[Spec, ...] = (
         flag("trust_clip", False, "clip the trust ratio at 1"),
         _CAUTION,
         *decay(0.02, "this times the weight is added to Adam's update before scaling"),
-        separable=False,  # one norm over all gradients
+        separable=False,  # computes a norm over all gradients
     ),
     _timm(
         "lars",
@@ -120,7 +120,7 @@ FROM_TIMM: tuple[Spec, ...] = (
         eps(1e-8),
         _CAUTION,
         *decay(0.02, "proximal weight decay: weights are divided by 1 + lr times this"),
-        separable=False,  # it counts steps per group
+        separable=False,  # counts steps per group
         no_prox=False,
     ),
     _timm(

@@ -24,7 +24,7 @@ _MODULE = "oraclezoo.zoo.optimizers.torch_optimizers"
 def _torch(
     name: str, algorithm: str, summary: str, source: str, *options: Option, **fixed: Any
 ) -> Spec:
-    """Return the spec of a class of torch.optim; ``fixed`` are arguments that are not options."""
+    """Return the spec of a class in torch.optim; ``fixed`` holds arguments that are not options."""
     return Spec(
         kind="optimizer",
         name=name,

@@ -12,7 +12,7 @@ PENALTY = "L2 penalty: this times the weight is added to the gradient"
 
 
 def facts(*, separable: bool = True, needs_closure: bool = False) -> Mapping[str, Any]:
-    """Return the metadata of an optimizer that treats all parameters alike."""
+    """Return the metadata of an optimizer that uses one algorithm for all parameters."""
     return {
         "needs_closure": needs_closure,
         "train_eval": False,
@@ -35,7 +35,7 @@ def betas(*default: float, content: str = "of the gradient and of its square") -
 
 
 def eps(default: float, help: str = "added to the denominator") -> Option:
-    """Return the option for the term added to a denominator."""
+    """Return the option for the constant that is added to the denominator."""
     return Option("eps", "float", default, help, low=1e-30, high=1.0)
 
 
@@ -50,12 +50,12 @@ def flag(name: str, default: bool, help: str) -> Option:
 
 
 def number(name: str, default: float, help: str, low: float, high: float) -> Option:
-    """Return an option for any other number."""
+    """Return an option for a number in the range ``low`` to ``high``."""
     return Option(name, "float", default, help, low=low, high=high)
 
 
 def decay(default: float, help: str, *, norms: bool = False) -> tuple[Option, Option]:
-    """Return the options for weight decay and for decaying biases and norms too."""
+    """Return two options: weight decay, and whether it also applies to biases and norms."""
     return (
         Option("weight_decay", "float", default, help, low=0.0, high=1.0),
         Option(

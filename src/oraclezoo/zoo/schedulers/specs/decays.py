@@ -1,4 +1,4 @@
-"""Specs of schedulers with at most one warm-up, then a decay. No heavy imports."""
+"""Specs of schedulers that decay the learning rate after an optional warm-up. No heavy imports."""
 
 from __future__ import annotations
 

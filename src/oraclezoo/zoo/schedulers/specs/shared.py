@@ -20,12 +20,12 @@ def lr_min_ratio(default: float = 0.0) -> Option:
 
 
 def number(name: str, default: float, help: str, low: float, high: float) -> Option:
-    """Return an option for any other number."""
+    """Return an option for a number in the range ``low`` to ``high``."""
     return Option(name, "float", default, help, low=low, high=high)
 
 
 def scheduler(name: str, target: str, summary: str, source: str, *options: Option) -> Spec:
-    """Return the spec of a scheduler that steps with the optimizer."""
+    """Return the spec of a scheduler that is stepped after each optimizer step."""
     return Spec(
         kind="scheduler",
         name=name,
