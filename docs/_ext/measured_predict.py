@@ -90,8 +90,8 @@ def predict_pictures() -> str:
             f"bound is the largest drop, in points, allowed relative to the plain image.{caution}",
             "",
             table(("kind", "construction", "bound", *(f"`{model}`" for model in models)), rows),
-            "Number of images that should not have been cropped but were (training and validation "
-            f"images as files, otherwise only scaled): {unchanged}.",
+            "Number of images that should not have been cropped but were (training and "
+            f"{data['split']} images as files, otherwise only scaled): {unchanged}.",
         ]
     )
 

@@ -272,6 +272,8 @@ def _sheet(gray: Gray, page: Page, edges: Edges, level: float) -> Edges | None:
         return inner
     left, top, right, bottom = inner
     inner = left + 1, top + 1, right - 1, bottom - 1  # the sheet's edge may be blurred
+    if right - left <= 2 or bottom - top <= 2:
+        return None
     if border(_cut(opposite, inner)).mean() < _MAJORITY or _object(_cut(gray, inner)) is None:
         return None
     return inner
