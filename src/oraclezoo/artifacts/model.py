@@ -126,7 +126,7 @@ class Model(Displayed):
 
     @property
     def precision(self) -> str:
-        """Precision of predictions: fp32, fp16 or int8, or in PyTorch also bf16."""
+        """The precision of predictions, one of fp32, fp16 and int8, or in PyTorch also bf16."""
         if self.card.onnx is not None:
             return self.card.onnx.precision
         return self.form.precision if self.form else "fp32"
