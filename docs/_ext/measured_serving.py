@@ -132,6 +132,16 @@ def serving_claims() -> str:
     return table(("measurement", "value", "aim", "met"), rows)
 
 
+def _shipped(streams: Figures | None) -> list[str]:
+    """Return a sentence on clean streams against the baseline in the model's card."""
+    if streams is None:
+        return []
+    return [
+        f"With the baseline in the model's card, {streams['alarms']} of {streams['streams']:,}",
+        f"streams of {streams['length']:,} test images did.",
+    ]
+
+
 def serving_drift() -> str:
     """Return the false alarms, and the number of images until each corruption is flagged."""
     drift = _data()["drift"]
@@ -151,6 +161,7 @@ def serving_drift() -> str:
         f"Of {clean['streams']:,} clean streams of {clean['length']:,} images,",
         f"{clean['alarms']} raised an alarm. The upper 95% confidence limit of this",
         f"fraction is {100 * clean['upper_95']:.2f}%; the stated rate is {100 * clean['rate']:g}%.",
+        *_shipped(drift["shipped"]),
         "",
     )
     return "\n".join([*about, table(header, rows)])
