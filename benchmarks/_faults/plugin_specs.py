@@ -17,7 +17,7 @@ CHANGES = {
     "recursion limit": "import sys; sys.setrecursionlimit(123456)",
     "warning filters": "import warnings; warnings.simplefilter('error')",
     "signal handlers": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)",
-    "environment": "import os; os.environ['OMP_NUM_THREADS'] = '7'; os.environ['SETTING_OF_ALL'] = '1'",
+    "environment": "import os; os.environ['OMP_NUM_THREADS'] = '7'; os.environ['SHARED'] = '1'",
 }
 """What a plugin can change in the process, and a statement that does."""
 
