@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from _drawings import stroked
+from _drawings import TIMES
 from _picture_kinds import Color, encoded, inked, noisy, shading
 from PIL import Image
 
 from oraclezoo.data.characters import CLASSES
+from oraclezoo.data.foreign.pen import stroked
 from oraclezoo.data.glyphs.forms import ORACLE, arranged
 from oraclezoo.data.glyphs.strokes import Form, Point, Stroke
 from oraclezoo.data.glyphs.written import read
@@ -147,7 +148,7 @@ def _ink(label: int, rng: np.random.Generator, pen: float, size: int) -> Gray:
     room = size - 2 * 36 - points.max(0)
     points += 36 + rng.uniform(0.2, 0.8, 2) * room
     strokes = [points[known.stroke[form] == stroke] for stroke in np.unique(known.stroke[form])]
-    return 255 - stroked(strokes, pen, (size, size))
+    return 255 - stroked(strokes, pen, (size, size), TIMES)
 
 
 def main() -> None:

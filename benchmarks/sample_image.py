@@ -12,10 +12,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from _drawings import stroked
+from _drawings import TIMES
 from _picture_kinds import encoded, inked, noisy
 from PIL import Image
 
+from oraclezoo.data.foreign.pen import stroked
 from oraclezoo.data.glyphs.forms import ORACLE, arranged
 from oraclezoo.data.glyphs.written import read
 from oraclezoo.serving.sources import SAMPLE
@@ -34,7 +35,7 @@ def drawn() -> bytes:
     points[:, 0] *= known.aspect[form]
     lines = [points[known.stroke[form] == stroke] for stroke in np.unique(known.stroke[form])]
     lines = [HEIGHT * line + (105, 120) for line in lines]
-    ink = 255 - stroked(lines, 13.0, SIZE)
+    ink = 255 - stroked(lines, 13.0, SIZE, TIMES)
     y, x = np.mgrid[0 : 1 : SIZE[1] * 1j, 0 : 1 : SIZE[0] * 1j]
     light = 1 - 0.16 * x - 0.06 * y
     picture = inked(ink, (226, 205, 168), (84, 50, 30)) * light[..., None]

@@ -175,8 +175,8 @@ def _time_of(
     same = [(p, d) for p, d in documents if _at(d, "recipe", "hash") == recipe.hash]
     examples = _examples(recipe, counts)
     alike = [(p, d) for p, d in documents if examples and _is_alike(d, recipe)]
-    for found, scaling in ((same, False), (alike, True)):
-        results = [Result.read(document, path) for path, document in found]
+    for match, scaling in ((same, False), (alike, True)):
+        results = [Result.read(document, path) for path, document in match]
         timed = [result for result in results if any(seed.train_s for seed in result.seeds)]
         if timed:
             chosen = max(timed, key=lambda result: _preference(result, recipe, gpu))

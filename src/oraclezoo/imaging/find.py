@@ -130,16 +130,16 @@ def find(gray: Gray) -> Found | None:
     Box(x=110, y=30, width=30, height=50)
     """
     height, width = gray.shape
-    part, found = Box(0, 0, width, height), None
+    part, match = Box(0, 0, width, height), None
     for _ in range(_SHEETS + 1):
-        step = _find_in(gray, part, on_sheet=found is not None)
+        step = _find_in(gray, part, on_sheet=match is not None)
         if step is None:
             break
-        found = step
+        match = step
         if step.surface is not None:
             break
         part = step.box
-    return found
+    return match
 
 
 def moved(found: Found, by: int) -> Found:
@@ -199,10 +199,10 @@ def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:
     region = gray[part.y : part.y + part.height, part.x : part.x + part.width]
     factor = -(-max(region.shape) // WORK)
     small = reduced(region, factor)
-    found = _object(small)
-    if found is None:
+    match = _object(small)
+    if match is None:
         return None
-    page, edges = found
+    page, edges = match
     longest = max(edges[2] - edges[0], edges[3] - edges[1])
     if longest < max(_LEAST * max(small.shape), -(-_LEAST_PIXELS // factor)):
         return None

@@ -169,10 +169,10 @@ def _compare(gray: Gray, tone: Tone, fitted: Mask) -> tuple[Doubles, Gray, int]:
     """Return the level of the page, the distance from it and the spread of the fitted pixels."""
     height, width = gray.shape
     level = tone.at(half_pixels(width), half_pixels(height))
-    apart = gray - level
-    apart += 0.5
-    np.abs(np.floor(apart, out=apart), out=apart)
-    distance = np.minimum(apart, 255, out=apart).astype(np.uint8)
+    deviation = gray - level
+    deviation += 0.5
+    np.abs(np.floor(deviation, out=deviation), out=deviation)
+    distance = np.minimum(deviation, 255, out=deviation).astype(np.uint8)
     return level, distance, quantile(distance[fitted], 17, 25)
 
 

@@ -112,8 +112,8 @@ def prepare_several(
     source, gray = _opened(picture, max_pixels)
     frame = frame_width(gray)
     height, width = gray.shape
-    found = find_several(gray[frame : height - frame, frame : width - frame], size, order)
-    every = [moved(each, frame) for each in found] or [_found(gray, size, None)]
+    match = find_several(gray[frame : height - frame, frame : width - frame], size, order)
+    every = [moved(each, frame) for each in match] or [_found(gray, size, None)]
     return [_finished(source, gray, each, size, polarity, smoothing) for each in every]
 
 
@@ -160,11 +160,11 @@ def _found(gray: Gray, size: int, box: Box | None) -> Found:
     frame = frame_width(gray)
     inside = gray[frame : height - frame, frame : width - frame]
     # a picture of the input's size, or smaller, is most likely preprocessed
-    found = find(inside) if max(inside.shape) > size else None
-    if found is None:
+    match = find(inside) if max(inside.shape) > size else None
+    if match is None:
         whole = Box(0, 0, width - 2 * frame, height - 2 * frame)
-        found = Found(whole, is_dark_on_light(inside, size), False, None)
-    return moved(found, frame)
+        match = Found(whole, is_dark_on_light(inside, size), False, None)
+    return moved(match, frame)
 
 
 def prepare_all(

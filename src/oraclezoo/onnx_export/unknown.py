@@ -73,11 +73,11 @@ def _remove(graph: onnx.GraphProto) -> bool:
     removed = [node for node in graph.node if node.name.startswith(_PREFIX)]
     for node in removed:
         graph.node.remove(node)
-    made = {name for node in removed for name in node.output}
+    created = {name for node in removed for name in node.output}
     read = {name for node in graph.node for name in node.input}
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:
         graph.initializer.remove(tensor)
-    for value in [value for value in graph.value_info if value.name in made]:
+    for value in [value for value in graph.value_info if value.name in created]:
         graph.value_info.remove(value)
     return bool(outputs)
 

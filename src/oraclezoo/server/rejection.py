@@ -30,14 +30,14 @@ class RejectedError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """Return the headers of the response."""
-        found = {}
+        match = {}
         if self.status in (429, 503):
-            found["retry-after"] = str(RETRY_AFTER)
+            match["retry-after"] = str(RETRY_AFTER)
         if self.status == 401:
-            found["www-authenticate"] = "Bearer"
+            match["www-authenticate"] = "Bearer"
         if self.unread:
-            found["connection"] = "close"
-        return found
+            match["connection"] = "close"
+        return match
 
 
 def busy(message: str, *, unread: bool = False) -> RejectedError:

@@ -118,12 +118,12 @@ def strings(tensor: Tensor) -> list[bytes]:
 
     Raises RejectedError.
     """
-    found: list[bytes] = []
+    match: list[bytes] = []
     if isinstance(tensor.data, list):
         for text in tensor.data:
             if not isinstance(text, str):
                 raise malformed(f"input '{tensor.name}': BYTES are base64 strings in JSON")
-            found.append(base64_bytes(text, f"input '{tensor.name}'"))
+            match.append(base64_bytes(text, f"input '{tensor.name}'"))
     else:
         start = 0
         while start < len(tensor.data):
@@ -132,10 +132,10 @@ def strings(tensor: Tensor) -> list[bytes]:
             start = first + length
             if start > len(tensor.data):
                 raise malformed(f"input '{tensor.name}' ends within an element")
-            found.append(tensor.data[first:start])
-    if len(found) != tensor.size:
-        raise malformed(_wrong_size(tensor, len(found)))
-    return found
+            match.append(tensor.data[first:start])
+    if len(match) != tensor.size:
+        raise malformed(_wrong_size(tensor, len(match)))
+    return match
 
 
 def render(

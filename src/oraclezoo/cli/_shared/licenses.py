@@ -50,8 +50,8 @@ def licenses(root: str = "oraclezoo") -> list[License]:
     extras = distribution(root).metadata.get_all("Provides-Extra") or []
     needed: dict[str, set[str]] = {}
     for group in (CORE, *extras):
-        asked = () if group == CORE else (group,)
-        for name in _closure(root, asked):
+        requested = () if group == CORE else (group,)
+        for name in _closure(root, requested):
             needed.setdefault(name, set()).add(group)
     return [_license(name, groups) for name, groups in sorted(needed.items())]
 
@@ -102,11 +102,11 @@ def _find(name: str) -> Distribution | None:
 
 
 def _license(name: str, groups: set[str]) -> License:
-    found = _find(name)
+    match = _find(name)
     needed_by = (CORE,) if CORE in groups else tuple(sorted(groups))
-    if found is None:
+    if match is None:
         return License(name, None, None, needed_by)
-    return License(found.metadata["Name"], found.version, license_of(found), needed_by)
+    return License(match.metadata["Name"], match.version, license_of(match), needed_by)
 
 
 def license_of(found: Distribution) -> str | None:

@@ -16,7 +16,7 @@ Rng = np.random.Generator
 Points = npt.NDArray[np.float64]
 
 
-def drawing(known: Forms, form: int, rng: Rng, size: int = 280) -> Gray:
+def drawing(known: Forms, form: int, rng: Rng, size: int = 280, times: int = 2) -> Gray:
     """Draw a character by hand: warped, stretched, small, at a random position on a canvas.
 
     All strokes have the same width of 3 to 8 pixels, black on white or white on black. The longer
@@ -32,13 +32,15 @@ def drawing(known: Forms, form: int, rng: Rng, size: int = 280) -> Gray:
     points *= rng.uniform(70, 140) / points.max()
     points += rng.uniform(16, size - 16 - points.max(0))
     strokes = [points[known.stroke[form] == stroke] for stroke in np.unique(known.stroke[form])]
-    gray = stroked(strokes, float(rng.uniform(3, 8)), (size, size))
+    gray = stroked(strokes, float(rng.uniform(3, 8)), (size, size), times)
     return 255 - gray if rng.random() < 0.5 else gray
 
 
-def stroked(strokes: Sequence[Points], width: float, size: tuple[int, int]) -> Gray:
-    """Draw strokes, points (x, y) in pixels, with a round black pen on white."""
-    times = 2  # drawn enlarged and downscaled, which smooths the edges
+def stroked(strokes: Sequence[Points], width: float, size: tuple[int, int], times: int = 2) -> Gray:
+    """Draw strokes, points (x, y) in pixels, with a round black pen on white.
+
+    They are drawn ``times`` as large and scaled down, which smooths the edges.
+    """
     page = Image.new("L", (times * size[0], times * size[1]), 255)
     draw = ImageDraw.Draw(page)
     reach = times * width / 2

@@ -79,18 +79,18 @@ def letters(role: str) -> dict[str, tuple[Letter, ...]]:
     Scripts without an installed font are omitted.
     """
     ranges = {"fit": FIT, "report": REPORT}[role]
-    found: dict[str, tuple[Letter, ...]] = {}
+    match: dict[str, tuple[Letter, ...]] = {}
     fonts = (FONT, *(path for path in installed() if "emoji" not in path.stem.lower()))
     fonts = tuple(path for path in fonts if not is_style(path))  # regular fonts
     for script, (first, last) in ranges.items():
         able = (path for path in fonts if has(path, chr(first)) and has(path, chr(last - 1)))
-        found[script] = tuple(
+        match[script] = tuple(
             Letter(chr(code), path)
             for path in islice(able, 4)
             for code in range(first, last)
             if has(path, chr(code))
         )
-    return {script: each for script, each in found.items() if each}
+    return {script: each for script, each in match.items() if each}
 
 
 @cache

@@ -71,8 +71,8 @@ def known(
     drawings = _stack((pen.drawing(drawn, int(row), rng) for row in rows), size)
     yield Group("drawings", CLEAN, drawings, drawn.label[rows])
     if forms == "fit":
-        made, made_labels = generate([-(-count // drawn.classes)] * drawn.classes, seed)
-        yield Group("generated", WORN, _resized(made, size, rng), made_labels)
+        created, made_labels = generate([-(-count // drawn.classes)] * drawn.classes, seed)
+        yield Group("generated", WORN, _resized(created, size, rng), made_labels)
 
 
 def foreign(
@@ -138,8 +138,8 @@ def _invented(forms: tuple[Character, ...], size: int, rng: Rng, count: int) -> 
     drawings = (pen.drawing(drawn, int(row), rng) for row in rows)
     yield Group("invented characters", CLEAN, _stack(drawings, size))
     each = -(-count // len(characters))
-    made, _ = generate([each] * len(characters), int(rng.integers(1 << 31)), characters)
-    yield Group("invented characters", WORN, _resized(made[:count], size, rng))
+    created, _ = generate([each] * len(characters), int(rng.integers(1 << 31)), characters)
+    yield Group("invented characters", WORN, _resized(created[:count], size, rng))
 
 
 def _halves(images: Gray, labels: Labels, rng: Rng, count: int) -> Gray:

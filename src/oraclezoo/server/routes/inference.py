@@ -79,14 +79,14 @@ def add_routes(app: FastAPI, service: Service) -> None:
         """
         async with service.deadline(), service.bodies.read(request) as body:
             model = _find(service, request)
-            asked = tensors.parse(body, request.headers.get(tensors.HEADER))
-            _check_outputs(asked, model)
-            images = _images(asked, model, service.settings.max_images)
+            requested = tensors.parse(body, request.headers.get(tensors.HEADER))
+            _check_outputs(requested, model)
+            images = _images(requested, model, service.settings.max_images)
             note = request.scope[NOTE]
             note.model, note.images = model.name, len(images)
             settings = Preprocessing(max_pixels=service.settings.max_pixels)
             readings = await service.read(request, model, images, settings) if images else []
-        return _response(model, asked, readings)
+        return _response(model, requested, readings)
 
     async def metadata(request: Request) -> Response:
         """Return the inputs and outputs of a model. A request contains one of the inputs."""

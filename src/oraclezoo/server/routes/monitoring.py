@@ -259,11 +259,11 @@ def add_routes(app: FastAPI, service: Service, monitor: Monitor) -> None:
 
         With `adopt`, the statistics of these images become the baseline until the server stops.
         """
-        asked = request.query_params
-        adopt = asked.get("adopt", "false")
+        requested = request.query_params
+        adopt = requested.get("adopt", "false")
         if adopt not in ("true", "false"):
             raise invalid("adopt must be true or false")
-        monitor.reset(service, asked.get("model"), adopt=adopt == "true")
+        monitor.reset(service, requested.get("model"), adopt=adopt == "true")
         return JSONResponse(monitor.report(service))
 
 

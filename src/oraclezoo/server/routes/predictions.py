@@ -112,13 +112,13 @@ def add_routes(app: FastAPI, service: Service) -> None:
         image cannot be read, its reason is in `unreadable`; the other images are unaffected.
         """
         async with service.deadline(), service.bodies.read(request) as body:
-            asked = await _question(request, body, service.settings.max_images)
-            model = service.models.find(asked.options.get("model"))
-            top = top_of(asked.options, len(model.predictor.classes))
-            settings = preprocessing_of(asked.options, service.settings.max_pixels)
+            requested = await _question(request, body, service.settings.max_images)
+            model = service.models.find(requested.options.get("model"))
+            top = top_of(requested.options, len(model.predictor.classes))
+            settings = preprocessing_of(requested.options, service.settings.max_pixels)
             note = request.scope[NOTE]
-            note.model, note.images = model.name, len(asked.pictures)
-            readings = await service.read(request, model, asked.pictures, settings)
+            note.model, note.images = model.name, len(requested.pictures)
+            readings = await service.read(request, model, requested.pictures, settings)
         return _response(model, readings, top)
 
     @app.get(
