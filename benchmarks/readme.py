@@ -44,7 +44,7 @@ def table() -> str:
     parts.append(
         f"{note}Accuracies are means over seeds on {boards[0].test:,} test images, with "
         f"[95% interval] and SD over seeds. Hardware class: {', '.join(sorted(classes))}. "
-        "[The protocol](docs/protocol.md) defines intervals, ranks and ties."
+        "[The protocol](docs/explanation/protocol.md) defines intervals, ranks and ties."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -15,7 +15,7 @@ from oraclezoo._version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path(oraclezoo.__file__).parent
-PAGE = (ROOT / "docs" / "threats.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "threats.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in PAGE.splitlines()

@@ -17,7 +17,8 @@ def drawing_page() -> str:
 
     if not INSTALLED.is_dir():
         return "This build of the documentation does not contain the page.\n"
-    return f'<p><a class="reference external" href="{FOLDER}/index.html">Open the page</a></p>\n'
+    target = f"../../{FOLDER}/index.html"
+    return f'<p><a class="reference external" href="{target}">Open the page</a></p>\n'
 
 
 def write_drawing_page(app: Sphinx, exception: Exception | None) -> None:

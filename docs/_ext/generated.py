@@ -243,7 +243,7 @@ def plain(text: str) -> str:
 def _names(kind: Kind, folder: str) -> str:
     """Return the names of a kind of component with links to their pages."""
     names = [entry.spec.name for entry in builtins().entries(kind)]
-    return ", ".join(f"[`{name}`](zoo/{folder}/{name}.md)" for name in names) + ".\n"
+    return ", ".join(f"[`{name}`](/reference/zoo/{folder}/{name}.md)" for name in names) + ".\n"
 
 
 def options(declared: Iterable[Option], header: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import drawing_page
 import generated
 import links
+import redirects
 import sheets
 import zoo_pages
 from measured import MEASUREMENTS
@@ -88,6 +89,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", list_fields)
     app.connect("build-finished", drawing_page.write_drawing_page, priority=100)
+    app.connect("build-finished", redirects.write_redirects, priority=200)
     app.connect("build-finished", refuse_remote_assets)
     app.connect("build-finished", refuse_broken_links, priority=900)  # after all files are written
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,12 +17,12 @@ def sheets() -> str:
     """Return Markdown for the sheet that :func:`draw` writes on this machine."""
     if real_files() is None:
         return (
-            f"![Generated characters, one class per row](_generated/{GENERATED}.png)\n\n"
+            f"![Generated characters, one class per row](/_generated/{GENERATED}.png)\n\n"
             "The real images were not available when this documentation was built. To compare, run "
             f"`oraclezoo data preview {REAL} --beside {GENERATED} --out sheet.png`."
         )
     return (
-        f"![Real and generated characters, one class per row](_generated/{REAL}.png)\n\n"
+        f"![Real and generated characters, one class per row](/_generated/{REAL}.png)\n\n"
         f"Left: training images of `{REAL}`. Right: training images of `{GENERATED}`."
     )
 

@@ -1,7 +1,7 @@
 """Pages of the zoo, generated from specs: one per component and one per kind.
 
-They are written to docs/zoo/ before Sphinx reads the sources, and are not committed. Lightweight
-imports only.
+They are written to docs/reference/zoo/ before Sphinx reads the sources, and are not committed.
+Lightweight imports only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from measured import table
 from oraclezoo.plugins.registry import Entry
 from oraclezoo.specs import Kind
 
-FOLDER = Path(__file__).resolve().parents[1] / "zoo"
+FOLDER = Path(__file__).resolve().parents[1] / "reference" / "zoo"
 KINDS: dict[Kind, str] = {
     "backbone": "Backbones",
     "optimizer": "Optimizers",

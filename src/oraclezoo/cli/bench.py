@@ -65,7 +65,9 @@ REAL = (
     help="Concurrent seeds with --accuracy-only.  [default: as many as cores or memory allow]",
 )
 @click.option(
-    "--robust", is_flag=True, help="Also evaluate on corrupted test images (docs/robustness.md)."
+    "--robust",
+    is_flag=True,
+    help="Also evaluate on corrupted test images (docs/explanation/robustness.md).",
 )
 @click.option(
     "--compress",

@@ -56,8 +56,8 @@ def command(
 ) -> None:
     """Reproduce RESULT (a result file or a published id) from its recipe.
 
-    The verdict is 'same', 'within spread' or 'differs', as defined in docs/reproduce.md. Exit
-    status 3 if it differs.
+    The verdict is 'same', 'within spread' or 'differs', as defined in
+    docs/how-to/publish/reproduce.md. Exit status 3 if it differs.
     """
     from pathlib import Path
 

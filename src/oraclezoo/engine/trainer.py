@@ -2,8 +2,8 @@
 
 All random numbers are functions of the seed and the step, so a resumed run ends with the same
 weights as an uninterrupted one (bit for bit on the CPU). The inner loop does not synchronize with
-the device, except in the steps of a few optimizers (docs/engine.md) and in fp16's gradient scaler
-with an optimizer that is not fused.
+the device, except in the steps of a few optimizers (docs/how-to/train/engine.md) and in fp16's
+gradient scaler with an optimizer that is not fused.
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ def sweep(
 
     Args:
         recipe: A recipe, its name, or the path of its file.
-        space: Keys with lists of values or strings such as ``"log:0.01:1"`` (see docs/sweeps.md).
+        space: Keys with lists of values or strings such as ``"log:0.01:1"``
+            (see docs/how-to/train/sweeps.md).
         sampler: ``"random"``, ``"grid"``, ``"tpe"`` or ``"gp"``.
         pruner: ``"none"``, ``"median"``, ``"halving"`` or ``"hyperband"``.
         trials: Number of trials; by default the full grid, or 20 for other samplers.

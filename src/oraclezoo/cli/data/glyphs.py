@@ -63,7 +63,7 @@ def command(
     """Generate a synthetic data set for --track idx, with N images per class.
 
     Renders stroke descriptions, then warps, breaks, frames and degrades them like old rubbings.
-    docs/glyphs.md describes the stroke format.
+    docs/how-to/data/glyphs.md describes the stroke format.
     """
     from pathlib import Path
 
