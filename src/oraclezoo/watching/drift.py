@@ -307,8 +307,6 @@ def parse_shares(text: str, classes: Sequence[str]) -> Mapping[str, float]:
         if name not in classes:
             raise UsageError(f"no class is named '{name}'{nearest(name, classes)}")
         shares[name] = share
-    if not shares:
-        raise UsageError("no class shares; write them as NAME=NUMBER,...")
     rest = [name for name in classes if name not in shares]
     left = 1 - sum(shares.values())
     if rest and left <= 0:
