@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,7 +20,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",
+    "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "oraclezoo.sphinxext",
     "oraclezoo_docs",
 ]
@@ -74,5 +77,38 @@ nitpick_ignore = [
 
 html_theme = "furo"
 html_title = f"oraclezoo {release}"
+html_logo = html_favicon = "../src/oraclezoo/page/static/icon.svg"
+html_css_files = ["oraclezoo-docs.css"]
+html_static_path = ["_static"]
+repository = os.environ.get("GITHUB_REPOSITORY")  # set where the site is built and published
+html_theme_options = {}
+if repository:
+    html_theme_options = {
+        "source_repository": f"https://github.com/{repository}/",
+        "source_branch": "main",
+        "source_directory": "docs/",
+        "top_of_page_buttons": ["view", "edit"],
+    }
+
+# only what follows a prompt is copied; output and prompts are not
+copybutton_prompt_text = r"\$ |>>> |\.\.\. |PS> "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "_gallery",
+    "filename_pattern": "/plot_",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 5,
+    "remove_config_comments": True,
+    "image_scrapers": ("matplotlib",),
+    "reset_modules": ("matplotlib", "gallery_style.reset"),
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "copyfile_regex": r"$^",
+}
 html_copy_source = False
 html_show_sourcelink = False

@@ -443,14 +443,14 @@ def sources() -> list[Path]:
         "plugins/**/*.py",
         "plugins/**/*.md",
         "docs/**/*.py",
-        "docs/*.md",
+        "docs/**/*.md",
         "docs/examples/*.ipynb",
         "src/**/*.md",
         "src/**/*.txt",
         "README.md",
     )
     files = [path for pattern in patterns for path in ROOT.glob(pattern)]
-    return [path for path in files if "_build" not in path.parts]
+    return [path for path in files if not {"_build", "_gallery"} & set(path.parts)]
 
 
 IMPORT = re.compile(r"^\W*(?:import|from)\s+(?:[\w, ]+,\s*)?(onnxruntime|oraclezoo)\b|ORT_DISABLE_")

@@ -14,8 +14,10 @@ from typing import Any
 import architecture_page
 import audit_page
 import board_page
+import cli_pages
 import conformance_page
 import drawing_page
+import first_minute
 import measured_compressible
 import measured_compression
 import measured_convert
@@ -32,6 +34,7 @@ import measured_serving
 import measured_speed
 import measured_torch
 import measured_unknown
+import models_page
 import monitoring_page
 import notebooks
 import sheets
@@ -151,6 +154,7 @@ PAGES: dict[str, Callable[[], str]] = {
         architecture_page.architecture_layers,
         architecture_page.architecture_benchmark,
         architecture_page.architecture_prediction,
+        cli_pages.commands,
         recipe_keys,
         recipes,
         backbones,
@@ -159,11 +163,16 @@ PAGES: dict[str, Callable[[], str]] = {
         trackers,
         tracks,
         leaderboard_waiting,
+        models_page.bundled_models,
+        models_page.shipped_recipes,
         board_page.ranking_time,
         monitoring_page.monitoring_metrics,
         monitoring_page.monitoring_alerts,
         monitoring_page.monitoring_signals,
         notebooks.first_steps,
+        first_minute.install_figures,
+        first_minute.output_predict,
+        first_minute.citation,
         result_fields,
         api,
         error_classes,

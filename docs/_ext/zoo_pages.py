@@ -14,6 +14,7 @@ from typing import Any
 
 import board_page
 import generated
+import zoo_tables
 from generated import plain
 from measured import table
 
@@ -64,21 +65,18 @@ def _pages() -> Iterator[tuple[Path, str]]:
     registry, results = generated.builtins(), board_page.results()
     for kind, title in KINDS.items():
         entries = list(registry.entries(kind))
-        yield FOLDER / f"{title.lower()}.md", _index(kind, title, entries)
+        yield FOLDER / f"{title.lower()}.md", _index(kind, title, entries, results)
         for entry in entries:
             yield FOLDER / title.lower() / f"{entry.spec.name}.md", _page(kind, entry, results)
 
 
-def _index(kind: Kind, title: str, entries: list[Entry]) -> str:
+def _index(kind: Kind, title: str, entries: list[Entry], results: list[dict[str, Any]]) -> str:
     folder = title.lower()
-    rows = [
-        [f"[`{e.spec.name}`]({folder}/{e.spec.name}.md)", plain(e.spec.summary)] for e in entries
-    ]
     parts = [
         f"# {title}",
         f"oraclezoo has {len(entries)} built-in {title.lower()}. `oraclezoo list {kind}s` also "
         "lists those of installed plugins.",
-        table(("name", "description"), rows),
+        zoo_tables.components(kind, entries, results),
     ]
     if kind == "backbone":
         parts.append(generated.any_timm())
