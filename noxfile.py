@@ -99,7 +99,7 @@ def lock(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def image(session: nox.Session) -> None:
-    """Lint the Containerfile; build the server's image, run it and check it, where that is possible.
+    """Lint the Containerfile, then build the server's image, run it and check it.
 
     Arguments go to benchmarks/image.py.
     """

@@ -132,21 +132,18 @@ def build(target: str, base: str | None, arguments: Sequence[str] = ()) -> str:
     ]
     for argument in (*([f"BASE={base}"] if base else []), *arguments):
         words += ["--build-arg", argument]
-    with tempfile.TemporaryDirectory() as name:
-        words += _trust(Path(name))
-        print(buildah(*words, "--file", ROOT / "Containerfile", ROOT), file=sys.stderr)
+    words += _trust()
+    print(buildah(*words, "--file", ROOT / "Containerfile", ROOT), file=sys.stderr)
     return image
 
 
-def _trust(folder: Path) -> list[str]:
+def _trust() -> list[str]:
     """Return options that let pip in the build use the certificates of this machine, if named."""
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if not bundle:
         return []
-    settings = folder / "pip.conf"
-    settings.write_text(f"[global]\ncert = {_CERTIFICATES}\n", encoding="utf-8")
-    mounts = {bundle: _CERTIFICATES, settings: "/etc/pip.conf"}
-    return [word for here, there in mounts.items() for word in ("-v", f"{here}:{there}:ro")]
+    there = f"{bundle}:{_CERTIFICATES}:ro"
+    return ["--volume", there, "--build-arg", f"PIP_CERT={_CERTIFICATES}"]
 
 
 def inspect(image: str) -> Config:
