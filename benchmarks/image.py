@@ -85,6 +85,8 @@ def running_checks(seen: dict[str, Any], expected: str, user: str) -> Iterator[C
     yield Check("/livez and /readyz", f"{live[0]}, {live[1]}", live == (200, 200))
     same = (seen["predict"], seen["prediction"]) == (200, expected)
     yield Check("a prediction of the sample picture", seen["prediction"], same)
+    files = seen["monitoring"]
+    yield Check("monitoring files in a volume", _list(files), len(files) == 3)
     health = (seen["health"], seen["health_without_server"])
     found = f"{health[0]} with the server, {health[1]} without"
     yield Check("the health check distinguishes", found, health == (0, 1))

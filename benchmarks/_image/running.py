@@ -20,6 +20,7 @@ from typing import Any
 
 PORT = 8000
 PATIENCE_S = 60.0
+VOLUME = "var/lib/oraclezoo"
 _SBIN = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -61,7 +62,7 @@ def observe(order: Order) -> dict[str, Any]:
 
 def report(order: Order) -> dict[str, Any]:
     """Start the server several times; return the seconds until ready, and the responses."""
-    _prepare(Path(order.root))
+    _prepare(Path(order.root), *order.user.split(":"))
     ready_s, seen = [], {}
     for number in range(order.starts):
         started = time.monotonic()
@@ -79,8 +80,9 @@ def report(order: Order) -> dict[str, Any]:
     return {"ready_s": ready_s, "exit_status": status, **seen}
 
 
-def _prepare(root: Path) -> None:
-    """Make the root read-only, with the file systems that a runtime adds."""
+def _prepare(root: Path, user: str, group: str) -> None:
+    """Make the root read-only, with the file systems that a runtime adds, and a volume."""
+    volume = str(root / VOLUME)
     environment = {"PATH": _SBIN}
     for line in (
         ["ip", "link", "set", "lo", "up"],
@@ -89,6 +91,7 @@ def _prepare(root: Path) -> None:
         ["mount", "-t", "proc", "proc", str(root / "proc")],
         ["mount", "--bind", "/sys", str(root / "sys")],
         ["mount", "--rbind", "/dev", str(root / "dev")],
+        ["mount", "-t", "tmpfs", "-o", f"uid={user},gid={group},mode=755", "tmpfs", volume],
     ):
         subprocess.run(line, check=True, env=environment)
 
@@ -125,6 +128,8 @@ def _look(order: Order, process: int) -> dict[str, Any]:
         _start(each, order.health).wait(PATIENCE_S) if order.health else None
         for each in (order, elsewhere)
     )
+    monitoring = [order.command[0], "monitoring", f"/{VOLUME}", "--target", "server:8000"]
+    written = _start(order, monitoring, stdout=subprocess.DEVNULL).wait(PATIENCE_S) == 0
     touch = _start(order, ["touch", "/opt/oraclezoo/new"], stderr=subprocess.DEVNULL)
     return {
         "livez": _request("GET", "/livez")[0],
@@ -133,10 +138,16 @@ def _look(order: Order, process: int) -> dict[str, Any]:
         "prediction": prediction["data"]["images"][0]["name"],
         "user": int(fields["Uid"].split()[1]),
         "capabilities": int(fields["CapEff"], 16),
+        "monitoring": _readable(Path(order.root, VOLUME)) if written else [],
         "health": healthy,
         "health_without_server": unhealthy,
         "read_only": touch.wait(PATIENCE_S) != 0 and _is_read_only(order.root),
     }
+
+
+def _readable(folder: Path) -> list[str]:
+    """Return the names of the files that every user may read."""
+    return sorted(path.name for path in folder.iterdir() if path.stat().st_mode & 0o004)
 
 
 def _is_read_only(root: str) -> bool:

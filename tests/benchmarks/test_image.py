@@ -147,6 +147,7 @@ def test_checks_of_the_running_server() -> None:
         "readyz": 200,
         "predict": 200,
         "prediction": "cattle",
+        "monitoring": ["a", "b", "c"],
         "health": 0,
         "health_without_server": 1,
         "exit_status": 0,
@@ -160,6 +161,7 @@ def test_checks_of_the_running_server() -> None:
     assert failed(ready_s=[3.5, 4.0]) == ["ready within 3 s"]
     assert failed(user=0, capabilities=1) == ["the process has no privileges"]
     assert failed(prediction="sun") == ["a prediction of the sample picture"]
+    assert failed(monitoring=[]) == ["monitoring files in a volume"]
     assert failed(health_without_server=0) == ["the health check distinguishes"]
     assert failed(exit_status=-9, read_only=False) == ["the root is read-only", "SIGTERM ends it"]
 
