@@ -17,7 +17,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -63,9 +63,15 @@ def static_checks(root: Path, config: Config, above_mb: float) -> Iterator[Check
     yield Check("no torch, onnx or scipy", _list(heavy), not heavy)
     locked = {**content.listed(LOCK), "oraclezoo": __version__}
     other = sorted(set(packages.items()) ^ set(locked.items()))
-    yield Check("the packages are those of the lock", _list(map(" ".join, other)), not other)
+    yield Check(
+        "the packages are those of the lock",
+        _list(map(" ".join, other), "no difference"),
+        not other,
+    )
     missing = sorted(set(packages.items()) ^ set(content.in_sbom(root).items()))
-    yield Check("the SBOM lists the packages", _list(map(" ".join, missing)), not missing)
+    yield Check(
+        "the SBOM lists the packages", _list(map(" ".join, missing), "no difference"), not missing
+    )
     telemetry = config.environment.get("ORT_DISABLE_TELEMETRY", "")
     yield Check("ORT_DISABLE_TELEMETRY=1", telemetry or "not set", telemetry == "1")
     health = " ".join(config.health)
@@ -169,12 +175,11 @@ def _mb(number: int) -> float:
     return round(number / MB, 1)
 
 
-def _list(names: Any) -> str:
+def _list(names: Iterable[str], empty: str = "none") -> str:
+    """Return the first names of a list as text, or ``empty``."""
     listed = list(names)
-    return (
-        ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
-        or "none"
-    )
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more or empty
 
 
 def _cpu() -> str:
