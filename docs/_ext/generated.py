@@ -25,6 +25,7 @@ import measured_engine
 import measured_faults
 import measured_finetuning
 import measured_glyphs
+import measured_image
 import measured_memory
 import measured_predict
 import measured_saturation
@@ -189,6 +190,8 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_glyphs.glyphs_ranking_published,
+        measured_image.image_size,
+        measured_image.image_checks,
         measured_memory.streaming_ratio,
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
