@@ -14,6 +14,7 @@ from oraclezoo.cli._shared.app import (
     complete_suites,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     say,
 )
@@ -83,6 +84,7 @@ REAL = (
 )
 @click.option("--overwrite", is_flag=True, help="Repeat finished jobs instead of reusing them.")
 @click.option("--published", is_flag=True, help="Include the published results of the track.")
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -151,6 +153,8 @@ def command(
     failed = sum(len(result.failures) for result in results)
     if failed:
         raise JobError(f"{failed} jobs failed; see the failures in the results in {out}")
+    if not as_json:
+        next_step("leaderboard", out, "--published")
 
 
 def _show(results: list[Result], out: str, published: bool, robust: bool) -> None:

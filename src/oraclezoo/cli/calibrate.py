@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
 
 
 @click.command("calibrate")
@@ -21,6 +29,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 )
 @options.track
 @options.data_dir
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -70,3 +79,4 @@ def command(
     if done.card.unknown is not None:
         kept = ", ".join(f"{100 * v:.1f}% of {k}" for k, v in done.card.unknown.kept.items())
         click.echo(f"unknown from {done.card.unknown.threshold:.3f}; below it are {kept}")
+    next_step("predict", "--model", folder, "--demo")

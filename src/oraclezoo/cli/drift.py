@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+)
 
 if TYPE_CHECKING:
     from oraclezoo.analysis.drift import Drift
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
     help="Exit with status 3 if a p-value is below P.",
 )
 @options.device
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -100,6 +109,7 @@ def command(
         emit_json("oraclezoo/drift/1", {**dataclasses.asdict(outcome), "differs": outcome.differs})
     else:
         _show(outcome)
+        next_step("predict", "--model", model, *images)
     lowest = min(outcome.features.p, outcome.classes.p)
     if gate is not None and lowest < gate:
         raise VerificationError(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    stdout_to_stderr,
+)
 
 
 @click.command("evaluate")
@@ -15,6 +22,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 @options.device
 @options.stream_above
 @options.results
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -29,8 +37,9 @@ def command(
 ) -> None:
     """Evaluate the model of RUN (a run folder). Test-set evaluations are recorded in a ledger."""
     from oraclezoo.analysis.evaluate import evaluate
+    from oraclezoo.cli._shared.progress import progress
 
-    with stdout_to_stderr():
+    with stdout_to_stderr(), progress("evaluating", 1) as lines:
         scores = evaluate(
             run,
             split=split,
@@ -39,7 +48,8 @@ def command(
             stream_above=stream_above,
             results=results,
             registry=app.registry,
-            progress=say,
+            progress=lines.say,
+            on_step=lambda share: lines.update(share, f"{split} images"),
         ).to_json_dict()
     if as_json:
         emit_json("oraclezoo/evaluate/1", scores)
@@ -55,3 +65,4 @@ def command(
     )
     for row in scores["classes"]:
         click.echo(f"  {row['glyph'] or ' '} {row['name']}: {100 * row['recall']:.1f}%")
+    next_step("plot", run)

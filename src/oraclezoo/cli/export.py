@@ -8,7 +8,7 @@ import click
 
 from oraclezoo.choices import EXPORT_FORMATS
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import App, json_option, next_step, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._shared.measuring import measuring, parse_settings
 
 
@@ -41,6 +41,7 @@ from oraclezoo.cli._shared.measuring import measuring, parse_settings
 @options.track
 @options.data_dir
 @measuring
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -71,3 +72,5 @@ def command(
             **arguments,
         )
     show_step("export", folder, exported.card.receipts[-1], as_json)
+    if not as_json:
+        next_step("quantize", folder)

@@ -11,12 +11,16 @@ from oraclezoo.cli._shared.app import (
     complete_names,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
     say,
 )
+from oraclezoo.cli._shared.options import quiet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from oraclezoo.card import Card
     from oraclezoo.plugins.registry import Entry, Registry
 
@@ -71,12 +75,14 @@ def show(app: App, model: str, as_json: bool) -> None:
     about |= {} if card is None else _facts(card)
     for key, value in about.items():
         click.echo(f"{key}: {value}")
+    next_step("predict", "--model", model, "--demo")
 
 
 @command.command("fetch")
 @click.argument(
     "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_names("model")
 )
+@quiet
 @json_option
 @pass_app
 def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
@@ -85,12 +91,29 @@ def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
     Bundled models are verified in place.
     """
     qualified = [app.registry.qualified("model", name) for name in names]
-    places = {name: str(app.registry.create("model", name, progress=say)) for name in qualified}
+    places = {name: str(_fetched(app.registry, name)) for name in qualified}
     if as_json:
         emit_json("oraclezoo/models-fetch/1", places)
         return
     for folder in places.values():
         click.echo(folder)
+    next_step("predict", "--model", names[0], "--demo")
+
+
+def _fetched(registry: Registry, name: str) -> Path:
+    """Return the folder of a model after downloading it, with progress if it is one of ours."""
+    from oraclezoo.cli._shared.progress import progress, received_bytes
+    from oraclezoo.serving import store
+
+    spec = registry.get("model", name).spec
+    folder: Path
+    with progress("downloading", 1) as lines:
+        if spec.load() is store.fetched:
+            received = received_bytes(lines)
+            folder = store.fetched(**spec.fixed, progress=lines.say, received=received)
+        else:
+            folder = registry.create("model", name, progress=lines.say)
+    return folder
 
 
 def _row(registry: Registry, entry: Entry) -> dict[str, Any]:

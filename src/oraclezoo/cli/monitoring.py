@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step
 
 
 @click.command("monitoring")
@@ -33,3 +33,4 @@ def command(folder: Path, target: str, as_json: bool) -> None:
         return
     for path in paths:
         click.echo(path)
+    next_step("serve")

@@ -40,6 +40,7 @@ def command(
     Visitors draw a character or open a picture, and the model reads it in their browser. The page
     loads nothing from other servers.
     """
+    from oraclezoo.errors import command_line
     from oraclezoo.page.runtime import Runtime
     from oraclezoo.page.write import PageModel, page_name, write_page
     from oraclezoo.serving.listing import shipped
@@ -60,4 +61,5 @@ def command(
     if as_json:
         emit_json("oraclezoo/page/1", {"folder": str(out), "models": [m.name for m in offered]})
         return
-    say(f"wrote {out}: serve it, for example with 'python -m http.server --directory {out}'")
+    server = command_line("python", "-m", "http.server", "--directory", out)
+    say(f"wrote {out}; next: {server}")

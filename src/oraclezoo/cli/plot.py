@@ -5,7 +5,15 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
 
 
 @click.command("plot")
@@ -16,6 +24,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 @options.device
 @options.stream_above
 @options.results
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -53,3 +62,4 @@ def command(
         emit_json("oraclezoo/plot/1", {"run": run, "split": split, "files": list(map(str, files))})
         return
     click.echo("\n".join(map(str, files)))
+    next_step("export", run)

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import App, json_option, next_step, pass_app, say, stdout_to_stderr
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
 from oraclezoo.cli._shared.quantizing import quantizing
 
@@ -85,6 +85,7 @@ OPTIONS = {
 @options.track
 @options.data_dir
 @measuring
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -125,6 +126,8 @@ def command(
             **arguments,
         )
     show_step("quantize", folder, quantized.card.receipts[-1], as_json)
+    if not as_json:
+        next_step("predict", "--model", folder, "--demo")
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step
 
 
 @click.command("receipt")
@@ -21,5 +21,6 @@ def command(model: str, as_json: bool) -> None:
         emit_json("oraclezoo/receipts/1", {"model": model, "receipts": documents})
     elif receipts:
         click.echo("\n\n".join(map(receipt_text, receipts)))
+        next_step("predict", "--model", model, "--demo")
     else:
         click.echo(f"{model} has no receipts: it was not pruned, exported or quantized")

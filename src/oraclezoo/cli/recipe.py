@@ -11,6 +11,7 @@ from oraclezoo.cli._shared.app import (
     complete_recipes,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
 )
@@ -40,6 +41,7 @@ def list_recipes(as_json: bool) -> None:
     click.echo()
     lines = [(s.name, _listed(s.recipes), s.summary) for s in suites]
     print_table(("suite", "recipes", "summary"), lines)
+    next_step("recipe", "show", "default")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -65,3 +67,4 @@ def show(app: App, recipe: str, assigned: tuple[str, ...], as_json: bool) -> Non
         emit_json("oraclezoo/recipe/1", {"hash": resolved.hash, "recipe": resolved.to_dict()})
         return
     click.echo(f"# sha256 {resolved.hash}\n{resolved.to_toml()}", nl=False)
+    next_step("train", recipe, *(word for pair in assigned for word in ("-s", pair)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app
+from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, pass_app
 from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     help="Folder for the record.  [default: 'reproductions' next to RESULT, which leaderboards "
     "read]",
 )
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -87,6 +88,8 @@ def command(
         _show(record, str(path))
     if record.verdict == "differs":
         raise VerificationError(f"{record.result_id} differs: {'; '.join(record.against)}")
+    if not as_json:
+        next_step("submit", path)
 
 
 def _show(record: Reproduction, path: str) -> None:

@@ -14,7 +14,6 @@ import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-    from rich.console import Console
 
     from oraclezoo.plugins.registry import Registry
     from oraclezoo.specs import Kind
@@ -26,6 +25,7 @@ class App:
     def __init__(self) -> None:
         self.debug = False
         self.strict = False
+        self.quiet = False
 
     @cached_property
     def registry(self) -> Registry:
@@ -71,18 +71,36 @@ def emit_json(schema: str, data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message to stderr; do nothing if its terminal was closed."""
-    click.echo(text, file=_stderr())
+    """Print a message to stderr, unless ``--quiet`` is given."""
+    if not is_quiet():
+        say_error(text)
 
 
-def console_err() -> Console:
-    """Return a Rich console on stderr, for progress and messages."""
-    from rich.console import Console
-
-    return Console(file=_stderr())
+def say_error(text: str) -> None:
+    """Print an error to stderr, also with ``--quiet``; do nothing if its terminal was closed."""
+    click.echo(text, file=stderr())
 
 
-def _stderr() -> IO[str]:
+def next_step(*words: object) -> None:
+    """Print a command that a user might run next as the last line of a command's messages.
+
+    Args:
+        words: Arguments of the command, without ``oraclezoo``; they are quoted where necessary.
+    """
+    from oraclezoo.errors import command_line
+
+    say(click.style(f"next: {command_line('oraclezoo', *words)}", dim=True))
+
+
+def is_quiet() -> bool:
+    """Return whether the running command was given ``--quiet``."""
+    ctx = click.get_current_context(silent=True)
+    app = None if ctx is None else ctx.find_object(App)
+    return app is not None and app.quiet
+
+
+def stderr() -> IO[str]:
+    """Return standard error, as a stream that ignores writes to a closed terminal."""
     return cast("IO[str]", _Closable(sys.stderr))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from oraclezoo.cli._shared.app import App, say
+from oraclezoo.cli._shared.app import App, say_error
 from oraclezoo.errors import OracleZooError, nearest
 from oraclezoo.signals import handling, interrupt
 from oraclezoo.storage import DISK_ERRORS
@@ -156,7 +156,7 @@ def _report(error: Exception, debug: bool) -> int:
         text = " ".join(str(error).split())
         advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
-    say(f"oraclezoo: {message}")
+    say_error(f"oraclezoo: {message}")
     return status
 
 
@@ -213,7 +213,7 @@ def _report_usage(error: click.UsageError) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # a group without a command: click prints its help
         return error.exit_code
-    say(f"oraclezoo: {_usage_text(error)}")
+    say_error(f"oraclezoo: {_usage_text(error)}")
     if error.ctx is not None:
-        say(f"try '{error.ctx.command_path} --help'")
+        say_error(f"try '{error.ctx.command_path} --help'")
     return error.exit_code

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, say
 
 
 @click.command("lock")
@@ -30,6 +31,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, say
     help="Lock file.  [default: FOLDER's name with .lock.toml, beside it]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a lock of other data.")
+@options.quiet
 @json_option
 @click.pass_obj
 def command(
@@ -79,3 +81,7 @@ def command(
     say(f"{len(new.files)} files, {counted} images")
     say(f'in a recipe: data.lock = "{path.name}"')
     click.echo(path)
+    if remote:
+        next_step("data", "push", path, "--data-dir", folder)
+    else:
+        next_step("data", "verify", folder, "--lock", path)

@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_names, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_names,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+)
 
 _STREAM_ABOVE_BYTES = 1 << 26
 """Larger arrays are streamed, since only a few images are shown."""
@@ -43,6 +51,7 @@ def command(
     app: App,
     track: str,
     out: str,
+    overwrite: bool,
     data_dir: str | None,
     split: str,
     per_class: int,
@@ -56,6 +65,7 @@ def command(
     from oraclezoo.data.tiles import classes_beside
     from oraclezoo.storage import replacing
 
+    options.refuse_existing(out, overwrite=overwrite)
     arguments = {
         "data_dir": Path(data_dir) if data_dir else None,
         "progress": say,
@@ -76,3 +86,5 @@ def command(
         emit_json("oraclezoo/preview/1", {"file": out, "size": [sheet.width, sheet.height]})
         return
     click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")
+    folder = ("--data-dir", data_dir) if data_dir else ()
+    next_step("data", "audit", track, *folder)
