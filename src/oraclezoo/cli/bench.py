@@ -18,6 +18,7 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ REAL = (
 )
 
 
-@click.command("bench")
+@click.command("bench", epilog=example("oraclezoo bench default tiny --track glyphs-3k --seeds 5"))
 @click.argument("recipes", nargs=-1, shell_complete=complete_recipes)
 @click.option(
     "--suite",

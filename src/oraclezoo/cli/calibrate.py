@@ -16,9 +16,10 @@ from oraclezoo.cli._shared.app import (
     say,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("calibrate")
+@click.command("calibrate", epilog=example("oraclezoo calibrate runs/my-run --out calibrated"))
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
 @click.option(

@@ -16,12 +16,15 @@ from oraclezoo.cli._shared.app import (
     print_table,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import gates
 from oraclezoo.cli._shared.pruning import pruning
 from oraclezoo.cli._shared.quantizing import quantizing
 
 
-@click.command("compress")
+@click.command(
+    "compress", epilog=example("oraclezoo compress runs/my-run --size 0.3 --max-drop 0.5")
+)
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Folder of the compressed model.  [default: MODEL-small]")
 @options.ratio(

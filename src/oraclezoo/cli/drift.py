@@ -17,12 +17,13 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.analysis.drift import Drift
 
 
-@click.command("drift")
+@click.command("drift", epilog=example("oraclezoo drift oraclenet_s scans/*.png --gate 0.01"))
 @click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @options.track

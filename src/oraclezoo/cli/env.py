@@ -12,9 +12,10 @@ import click
 
 from oraclezoo._version import __version__
 from oraclezoo.cli._shared.app import emit_json, json_option, print_table
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("env")
+@click.command("env", epilog=example("oraclezoo env --json"))
 @click.option("--licenses", is_flag=True, help="List dependencies with their licenses instead.")
 @json_option
 def command(licenses: bool, as_json: bool) -> None:

@@ -13,9 +13,10 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("evaluate")
+@click.command("evaluate", epilog=example("oraclezoo evaluate runs/my-run --split test"))
 @click.argument("run", type=click.Path(file_okay=False))
 @options.split("Split to evaluate on.")
 @options.data_dir

@@ -15,13 +15,16 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     print_table,
     say,
+    terminal_columns,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.options import quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from oraclezoo.card import Card
+    from oraclezoo.card.receipt import Receipt
     from oraclezoo.plugins.registry import Entry, Registry
 
 
@@ -30,7 +33,7 @@ def command() -> None:
     """List, show and download trained models."""
 
 
-@command.command("list")
+@command.command("list", epilog=example("oraclezoo models list"))
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
@@ -39,21 +42,38 @@ def list_(app: App, as_json: bool) -> None:
     if as_json:
         emit_json("oraclezoo/models/1", rows)
         return
-    header = ("NAME", "SIZE", "WHERE", "ORIGIN", "SUMMARY")
-    texts = [
-        (
-            row["name"],
-            _megabytes(row["size_bytes"]),
-            row["where"],
-            f"{row['distribution']} {row['version']}",
-            row["summary"],
-        )
-        for row in rows
-    ]
-    print_table(header, texts)
+    receipts = [_last_receipt(row) for row in rows]
+    columns = {
+        "NAME": [row["name"] for row in rows],
+        "ACCURACY": ["" if r is None else f"{100 * r.after.accuracy:.1f}%" for r in receipts],
+        "PARAMETERS": ["" if r is None else f"{r.after.parameters:,}" for r in receipts],
+        "SIZE": [_megabytes(row["size_bytes"]) for row in rows],
+        "WHERE": [row["where"] for row in rows],
+        "ORIGIN": [f"{row['distribution']} {row['version']}" for row in rows],
+        "SUMMARY": [row["summary"] for row in rows],
+    }
+    if terminal_columns() is not None and all(row["distribution"] == "oraclezoo" for row in rows):
+        del columns["ORIGIN"]
+    print_table(list(columns), list(zip(*columns.values(), strict=True)))
+    evaluated = {f"{r.split} images of {r.track}" for r in receipts if r is not None}
+    if evaluated:
+        say(f"accuracy on {', '.join(sorted(evaluated))}; details: oraclezoo models show NAME")
+    if rows:
+        next_step("predict", "--model", rows[0]["name"], "--demo")
 
 
-@command.command("show")
+def _last_receipt(row: dict[str, Any]) -> Receipt | None:
+    """Return the last receipt of a bundled model, which has its accuracy; else None."""
+    from oraclezoo.card import read_card
+    from oraclezoo.serving.listing import MODELS
+
+    if row["where"] != "shipped":
+        return None
+    receipts = read_card(MODELS / row["name"]).receipts
+    return receipts[-1] if receipts else None
+
+
+@command.command("show", epilog=example("oraclezoo models show oraclenet_s"))
 @click.argument("model", metavar="NAME|FOLDER", shell_complete=complete_names("model"))
 @json_option
 @pass_app
@@ -78,7 +98,7 @@ def show(app: App, model: str, as_json: bool) -> None:
     next_step("predict", "--model", model, "--demo")
 
 
-@command.command("fetch")
+@command.command("fetch", epilog=example("oraclezoo models fetch oraclenet_s"))
 @click.argument(
     "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_names("model")
 )

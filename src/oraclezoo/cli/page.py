@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("page")
+@click.command("page", epilog=example("oraclezoo page public --model oraclenet_s"))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--model",

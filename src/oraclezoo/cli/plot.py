@@ -14,9 +14,10 @@ from oraclezoo.cli._shared.app import (
     say,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("plot")
+@click.command("plot", epilog=example("oraclezoo plot runs/my-run --out figures"))
 @click.argument("run", type=click.Path(file_okay=False))
 @options.out("Folder for the figures.  [default: RUN/plots]")
 @options.split("Split to evaluate on.", "train", "validation", "test")

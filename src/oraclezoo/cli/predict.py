@@ -21,6 +21,7 @@ from oraclezoo.cli._shared.app import (
     say,
     say_error,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from oraclezoo.serving.sources import Source
 
 
-@click.command("predict")
+@click.command("predict", epilog=example("oraclezoo predict bone.jpg --top 5"))
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @click.option(
     "--model",
@@ -140,7 +141,7 @@ def command(
         model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
         emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
     else:
-        next_step("serve", *(("--model", model) if model else ()))
+        next_step("serve", *((model,) if model else ()))
     ctx.exit(1 if unreadable else 0)
 
 

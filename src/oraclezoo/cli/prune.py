@@ -9,11 +9,12 @@ import click
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, json_option, next_step, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
 from oraclezoo.cli._shared.pruning import pruning
 
 
-@click.command("prune")
+@click.command("prune", epilog=example("oraclezoo prune runs/my-run --macs 0.5 --out small"))
 @click.argument("model", type=click.Path(file_okay=False))
 @options.out("Folder of the pruned model.  [default: MODEL-pruned]")
 @options.ratio("macs", "Maximum ratio of multiply-accumulates to the original's.")

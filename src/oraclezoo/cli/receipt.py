@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli._shared.app import emit_json, json_option, next_step
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("receipt")
+@click.command("receipt", epilog=example("oraclezoo receipt small"))
 @click.argument("model", type=click.Path(file_okay=False))
 @json_option
 def command(model: str, as_json: bool) -> None:

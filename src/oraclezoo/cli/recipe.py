@@ -15,6 +15,7 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     print_table,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.options import assignments, overrides
 
 
@@ -23,7 +24,7 @@ def command() -> None:
     """List and show recipes, the complete training configurations."""
 
 
-@command.command("list")
+@command.command("list", epilog=example("oraclezoo recipe list --json"))
 @json_option
 def list_recipes(as_json: bool) -> None:
     """List the bundled recipes and suites."""
@@ -49,7 +50,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, ... ({len(names)})"
 
 
-@command.command("show")
+@command.command("show", epilog=example("oraclezoo recipe show default -s budget.epochs=20"))
 @click.argument("recipe", shell_complete=complete_recipes)
 @assignments
 @json_option

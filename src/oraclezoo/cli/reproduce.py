@@ -9,13 +9,14 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, pass_app
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
     from oraclezoo.ranking.reproduction.record import Reproduction
 
 
-@click.command("reproduce")
+@click.command("reproduce", epilog=example("oraclezoo reproduce results/my-result.json --seeds 1"))
 @click.argument("result", metavar="RESULT")
 @click.option(
     "--seeds",

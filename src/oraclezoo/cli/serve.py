@@ -8,9 +8,10 @@ import click
 from click.core import ParameterSource
 
 from oraclezoo.cli._shared.app import App, pass_app, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("serve")
+@click.command("serve", epilog=example("oraclezoo serve oraclenet_n --port 8000"))
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option(
     "--host",

@@ -8,12 +8,13 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, pass_app
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.publish.checks import Checked
 
 
-@click.command("submit")
+@click.command("submit", epilog=example("oraclezoo submit results/my-result.json --out submission"))
 @click.argument("results", nargs=-1, required=True, type=click.Path(), metavar="RESULT...")
 @click.option(
     "--check",

@@ -19,6 +19,7 @@ from oraclezoo.cli._shared.app import (
     say,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.display import Lines
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-@click.command("sweep")
+@click.command(
+    "sweep", epilog=example("oraclezoo sweep quick -p optimizer.lr=log:0.01:1 --trials 10")
+)
 @click.argument("recipe", required=False, shell_complete=complete_recipes)
 @click.option(
     "-p",

@@ -16,12 +16,15 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.artifacts.record import Outcome, RunRecord
 
 
-@click.command("train")
+@click.command(
+    "train", epilog=example("oraclezoo train default --track glyphs-3k -s budget.epochs=20")
+)
 @click.argument("recipe", default="default", shell_complete=complete_recipes)
 @options.assignments
 @options.track

@@ -136,24 +136,66 @@ def _ignoring_closed_terminal() -> Iterator[None]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns, truncated to the terminal's width.
+    """Print aligned columns; on a terminal, wrap the widest ones so that nothing is cut.
 
     This avoids Rich, whose table modules take as long to import as ``oraclezoo list`` may run.
     """
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    try:
-        limit = os.get_terminal_size(1).columns
-    except OSError:  # not a terminal
-        limit = 0
+    widths = _widths(header, rows, terminal_columns())
     lines = []
     for row in (header, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        line = "  ".join(cells).rstrip()
-        if 0 < limit < len(line):
-            line = line[: limit - 1] + "…"
-        lines.append(line)
-    lines[0] = click.style(lines[0], bold=True)
+        cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for number in range(max(map(len, cells))):
+            parts = [
+                (cell[number] if number < len(cell) else "").ljust(width)
+                for cell, width in zip(cells, widths, strict=True)
+            ]
+            lines.append("  ".join(parts).rstrip())
+        if row is header:
+            lines = [click.style(line, bold=True) for line in lines]
     click.echo("\n".join(lines))  # a single call, since each one flushes
+
+
+def terminal_columns() -> int | None:
+    """Return the width of the terminal that standard output is, or None if it is none."""
+    try:
+        return os.get_terminal_size(1).columns or None
+    except OSError:
+        return None
+
+
+def _widths(header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> list[int]:
+    """Return the width of each column: that of its content, or less if ``limit`` is exceeded.
+
+    The widest columns are narrowed first. A column stays as wide as its longest word, if possible.
+    """
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if limit is None:
+        return widths
+    words = [
+        max((len(word) for cell in column for word in cell.split()), default=0)
+        for column in columns
+    ]
+    least = [min(width, max(word, _LEAST)) for width, word in zip(widths, words, strict=True)]
+    for floor in (least, [min(width, _LEAST) for width in widths]):
+        while sum(widths) + 2 * (len(widths) - 1) > limit:
+            wide = [i for i, width in enumerate(widths) if width > floor[i]]
+            if not wide:
+                break
+            widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+_LEAST = 8
+"""Narrowest column that is wrapped."""
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    if len(cell) <= width:
+        return [cell]
+    import textwrap
+
+    return textwrap.wrap(cell, max(1, width), break_on_hyphens=False) or [""]
 
 
 def complete_names(

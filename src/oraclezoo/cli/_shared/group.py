@@ -37,8 +37,44 @@ class Section:
     example: str
 
 
+class HelpFormatter(click.HelpFormatter):
+    """Help with color: headings are bold, names of commands and options cyan."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the usage line."""
+        super().write_usage(prog, args, click.style(prefix or "Usage:", bold=True) + " ")
+
+    def write_heading(self, heading: str) -> None:
+        """Write a heading."""
+        super().write_heading(click.style(heading, bold=True))
+
+    def write_dl(
+        self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write a list of names and descriptions."""
+        colored = [(click.style(name, fg="cyan"), text) for name, text in rows]
+        super().write_dl(colored, col_max, col_spacing)
+
+
+class HelpContext(click.Context):
+    """Context of a command whose help has color."""
+
+    formatter_class = HelpFormatter
+
+
+def _with_color(command: click.Command) -> click.Command:
+    """Return ``command`` with help in color, also for its subcommands."""
+    command.context_class = HelpContext
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            _with_color(subcommand)
+    return command
+
+
 class LazyGroup(click.Group):
     """Group of commands declared as name -> (``"module:attribute"``, help line)."""
+
+    context_class = HelpContext
 
     def __init__(
         self,
@@ -62,7 +98,7 @@ class LazyGroup(click.Group):
         module, _, attribute = self.targets[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        return _with_color(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -89,7 +125,7 @@ class LazyGroup(click.Group):
         width = max(map(len, self.targets))  # aligns the tables of all sections
         for section in self.sections or (Section("Commands", tuple(self.targets), ""),):
             rows = [(name.ljust(width), self.targets[name][1]) for name in section.commands]
-            with formatter.section(click.style(section.title, bold=True)):
+            with formatter.section(section.title):
                 formatter.write_dl(rows)
                 if section.example:
                     formatter.write_text(click.style(f"$ {section.example}", dim=True))

@@ -17,6 +17,7 @@ from oraclezoo.cli._shared.app import (
     print_table,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from oraclezoo.data.audit import Audit
 
 
-@click.command("audit")
+@click.command("audit", epilog=example("oraclezoo data audit idx --data-dir my-data --out report"))
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.data_dir
 @options.out("Folder for report.json and suspicious.png.")

@@ -8,6 +8,7 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.data.scans.prepare import Step
@@ -19,7 +20,7 @@ _SHOWN = 10
 """Number of rejected files to print; the report lists all of them."""
 
 
-@click.command("convert")
+@click.command("convert", epilog=example("oraclezoo data convert scans --out my-data"))
 @click.argument("source", type=click.Path())
 @options.out("Folder for the IDX files.", required=True)
 @click.option(

@@ -16,9 +16,12 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("corrupt")
+@click.command(
+    "corrupt", epilog=example("oraclezoo data corrupt glyphs-3k --name jpeg --out jpeg.png")
+)
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.out_file("PNG file to write.", "corruptions.png")
 @options.data_dir

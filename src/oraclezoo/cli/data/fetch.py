@@ -6,10 +6,11 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import emit_json, json_option, next_step
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.progress import progress, received_bytes
 
 
-@click.command("fetch")
+@click.command("fetch", epilog=example("oraclezoo data fetch --only-3k"))
 @options.out("Folder to download to.  [default: the user's cache]")
 @click.option(
     "--url",

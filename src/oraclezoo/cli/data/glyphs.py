@@ -8,9 +8,10 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import emit_json, json_option, next_step
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("glyphs")
+@click.command("glyphs", epilog=example("oraclezoo data glyphs --out my-data --train 500"))
 @options.out("New folder for the data set.", required=True)
 @click.option(
     "--classes",

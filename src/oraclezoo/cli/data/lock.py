@@ -6,9 +6,10 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("lock")
+@click.command("lock", epilog=example("oraclezoo data lock my-data --source https://example.org"))
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option(
     "--track",

@@ -16,12 +16,13 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 
 _STREAM_ABOVE_BYTES = 1 << 26
 """Larger arrays are streamed, since only a few images are shown."""
 
 
-@click.command("preview")
+@click.command("preview", epilog=example("oraclezoo data preview glyphs-3k --out sheet.png"))
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.out_file("PNG file to write.", "preview.png")
 @options.data_dir

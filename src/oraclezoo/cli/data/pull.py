@@ -6,9 +6,10 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("pull")
+@click.command("pull", epilog=example("oraclezoo data pull my-data.lock.toml --out my-data"))
 @click.argument("lock", type=click.Path(dir_okay=False))
 @click.argument("remote", required=False)
 @options.out("Folder for the files.  [default: the lock's name without .lock.toml, beside it]")

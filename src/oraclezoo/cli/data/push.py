@@ -6,9 +6,10 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("push")
+@click.command("push", epilog=example("oraclezoo data push my-data.lock.toml s3://bucket/my-data"))
 @click.argument("lock", type=click.Path(dir_okay=False))
 @click.argument("remote", required=False)
 @click.option(
