@@ -61,7 +61,9 @@ class Estimate:
         self._done = done
         started, first = self._start
         finished = done - first - self._skipped
-        if finished > 0 and now > started:
+        if not total:
+            self._ends = None
+        elif finished > 0 and now > started:
             self._ends = now + (total - done) * (now - started) / finished
 
     @property
@@ -98,7 +100,7 @@ class Lines:
 
     Args:
         title: Name of the job.
-        total: Amount of work, in any unit.
+        total: Amount of work, in any unit; 0 if it is not known.
         write: Function that prints a line.
     """
 
@@ -106,14 +108,14 @@ class Lines:
         self.title, self.total, self.write = title, total, write
         self.done, self.text = 0.0, ""
         self.estimate = Estimate()
-        self._last = -QUIET_S
+        self._last, self._printed = time.monotonic(), False
 
     def say(self, text: str) -> None:
         """Print a message."""
         self.write(text)
 
     def update(self, done: float, text: str = "", *, worked: bool = True) -> None:
-        """Record progress, and print it occasionally and at the end.
+        """Record progress, and print it every ten seconds and at the end of a long job.
 
         Args:
             done: Amount of finished work.
@@ -121,12 +123,13 @@ class Lines:
             worked: See :meth:`Estimate.update`.
         """
         self._record(done, text, worked)
-        due = time.monotonic() - self._last >= QUIET_S or (done >= self.total and text)
-        if due and self.text:
-            self._last = time.monotonic()
+        ended = bool(text) and 0 < self.total <= done and self._printed
+        if self.text and (ended or time.monotonic() - self._last >= QUIET_S):
+            self._last, self._printed = time.monotonic(), True
             left = self.estimate.remaining_s
-            remaining = "" if left is None or done >= self.total else f"{duration(left)} left, "
-            self.write(f"{self.title}: {100 * self.share:.0f}%, {remaining}{self.text}")
+            share = f"{100 * self.share:.0f}%, " if self.total else ""
+            remaining = "" if left is None or ended else f"{duration(left)} left, "
+            self.write(f"{self.title}: {share}{remaining}{self.text}")
 
     @property
     def share(self) -> float:
@@ -205,7 +208,8 @@ class Bar(Lines):
             width: Maximum number of columns.
             ascii_only: Whether to draw the bar in ASCII.
         """
-        figures = f"{100 * self.share:3.0f}%{GAP}{duration(self.estimate.remaining_s)} left"
+        share = f"{100 * self.share:3.0f}%" if self.total else "  ?%"
+        figures = f"{share}{GAP}{duration(self.estimate.remaining_s)} left"
         if width >= 100:
             figures += f"{GAP}{duration(self.estimate.elapsed_s)} elapsed"
         title = fitting(self.title, max(8, width // 3))

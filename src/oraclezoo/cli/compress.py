@@ -9,6 +9,7 @@ import click
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import (
     App,
+    complete_models,
     emit_json,
     json_option,
     next_step,
@@ -25,7 +26,7 @@ from oraclezoo.cli._shared.quantizing import quantizing
 @click.command(
     "compress", epilog=example("oraclezoo compress runs/my-run --size 0.3 --max-drop 0.5")
 )
-@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out("Folder of the compressed model.  [default: MODEL-small]")
 @options.ratio(
     "latency", "Maximum ratio of latency to the float ONNX file's (p50 in ONNX Runtime)."

@@ -12,6 +12,7 @@ from oraclezoo.cli._shared.app import (
     next_step,
     pass_app,
     stdout_to_stderr,
+    wrapped,
 )
 from oraclezoo.cli._shared.examples import example
 
@@ -56,7 +57,7 @@ def command(
         emit_json("oraclezoo/evaluate/1", scores)
         return
     low, high = scores["accuracy_ci95"]
-    click.echo(
+    text = (
         f"{scores['track']} {split}: accuracy {100 * scores['accuracy']:.1f}% "
         f"(95% interval over images: {100 * low:.1f} to {100 * high:.1f}), "
         f"loss {scores['loss']:.3f} nats, {scores['images']} images"
@@ -64,6 +65,7 @@ def command(
         + ("  [different data from the run's]" if scores["other_data"] else "")
         + ("  [synthetic data]" if scores["synthetic"] else "")
     )
+    click.echo(wrapped(text))
     for row in scores["classes"]:
         click.echo(f"  {row['glyph'] or ' '} {row['name']}: {100 * row['recall']:.1f}%")
     next_step("plot", run)

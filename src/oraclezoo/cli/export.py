@@ -8,13 +8,21 @@ import click
 
 from oraclezoo.choices import EXPORT_FORMATS
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, next_step, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import measuring, parse_settings
 
 
 @click.command("export", epilog=example("oraclezoo export runs/my-run --out exported"))
-@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
 @click.option(
     "--format",

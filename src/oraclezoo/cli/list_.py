@@ -15,6 +15,7 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     print_table,
     terminal_columns,
+    wrapped,
 )
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import UnknownNameError, UsageError, nearest
@@ -154,12 +155,13 @@ def _published() -> dict[str, tuple[str, str]]:
 def _show(entry: Entry) -> None:
     spec = entry.spec
     click.echo(click.style(f"{spec.kind} {entry.qualified}", bold=True))
-    click.echo(f"  {spec.summary}")
+    click.echo(wrapped(f"  {spec.summary}"))
     click.echo(f"  from {entry.distribution} {entry.version}, entry point {entry.entry_point}")
     if spec.source:
-        click.echo(f"  source: {spec.source}")
+        click.echo(wrapped(f"  source: {spec.source}"))
     if spec.facts:
-        click.echo("  metadata: " + ", ".join(f"{k} = {_text(v)}" for k, v in spec.facts.items()))
+        facts = ", ".join(f"{k} = {_text(v)}" for k, v in spec.facts.items())
+        click.echo(wrapped(f"  metadata: {facts}"))
     if spec.options:
         click.echo()
         rows = [(o.name, o.type, _text(o.default), _bounds(o), o.help) for o in spec.options]

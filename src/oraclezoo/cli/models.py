@@ -16,6 +16,7 @@ from oraclezoo.cli._shared.app import (
     print_table,
     say,
     terminal_columns,
+    wrapped,
 )
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.options import quiet
@@ -94,7 +95,7 @@ def show(app: App, model: str, as_json: bool) -> None:
         return
     about |= {} if card is None else _facts(card)
     for key, value in about.items():
-        click.echo(f"{key}: {value}")
+        click.echo(wrapped(f"{key}: {value}"))
     next_step("predict", "--model", model, "--demo")
 
 

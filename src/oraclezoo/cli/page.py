@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
 from oraclezoo.cli._shared.examples import example
 
 
@@ -17,6 +17,7 @@ from oraclezoo.cli._shared.examples import example
     "models",
     multiple=True,
     metavar="NAME|FOLDER",
+    shell_complete=complete_models,
     help="Model to offer; repeatable, the first is the default.  [default: the bundled models]",
 )
 @click.option(

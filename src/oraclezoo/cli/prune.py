@@ -8,14 +8,21 @@ import click
 
 from oraclezoo.choices import PRUNING_RUNTIMES
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, next_step, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    json_option,
+    next_step,
+    pass_app,
+    stdout_to_stderr,
+)
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
 from oraclezoo.cli._shared.pruning import pruning
 
 
 @click.command("prune", epilog=example("oraclezoo prune runs/my-run --macs 0.5 --out small"))
-@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out("Folder of the pruned model.  [default: MODEL-pruned]")
 @options.ratio("macs", "Maximum ratio of multiply-accumulates to the original's.")
 @options.ratio("params", "Maximum ratio of parameters to the original's.")

@@ -9,7 +9,15 @@ from click.core import ParameterSource
 
 from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, next_step, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
 from oraclezoo.cli._shared.quantizing import quantizing
@@ -31,7 +39,7 @@ OPTIONS = {
 @click.command(
     "quantize", epilog=example("oraclezoo quantize runs/my-run --precision int8 --out small")
 )
-@click.argument("model", type=click.Path(file_okay=False))
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out(
     "Folder of the quantized model.  [default: MODEL-PRECISION; with --backend torch "
     "MODEL-PRECISION-torch]"

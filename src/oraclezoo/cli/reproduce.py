@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, pass_app
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_results,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+)
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import command_line
 
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("reproduce", epilog=example("oraclezoo reproduce results/my-result.json --seeds 1"))
-@click.argument("result", metavar="RESULT")
+@click.argument("result", metavar="RESULT", shell_complete=complete_results)
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),

@@ -15,6 +15,7 @@ from oraclezoo.cli._shared.app import (
     next_step,
     pass_app,
     stdout_to_stderr,
+    wrapped,
 )
 from oraclezoo.cli._shared.examples import example
 
@@ -101,7 +102,7 @@ def command(
         extra = {} if trace is None else {"profile": trace}
         emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record.to_json(), **extra})
         return
-    click.echo(f"{run.folder}\n{_outcome_text(record, run.outcome)}")
+    click.echo(f"{run.folder}\n{wrapped(_outcome_text(record, run.outcome))}")
     if trace is not None:
         click.echo(profile_text(trace, run.folder))
     next_step("evaluate", run.folder)

@@ -155,6 +155,34 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     click.echo("\n".join(lines))  # a single call, since each one flushes
 
 
+def wrapped(text: str) -> str:
+    """Return text whose long lines are wrapped at words, if standard output is a terminal.
+
+    The rest of a line is indented two columns more than its beginning.
+    """
+    columns = terminal_columns()
+    if columns is None:
+        return text
+    import textwrap
+
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        long = len(click.unstyle(line)) > columns
+        lines += (
+            textwrap.wrap(
+                line,
+                columns,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            if long
+            else [line]
+        )
+    return "\n".join(lines)
+
+
 def terminal_columns() -> int | None:
     """Return the width of the terminal that standard output is, or None if it is none."""
     try:
@@ -246,3 +274,20 @@ def complete_models(
 
     names = complete_names("model")(ctx, parameter, incomplete)
     return [*map(CompletionItem, names), CompletionItem(incomplete, type="dir")]
+
+
+def complete_results(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete ids of published results, and files."""
+    from click.shell_completion import CompletionItem
+
+    from oraclezoo.errors import ResultError
+    from oraclezoo.ranking.load import published_folder
+
+    try:
+        ids = sorted(path.stem for path in published_folder().glob("*.json"))
+    except ResultError:
+        ids = []
+    items = [CompletionItem(name) for name in ids if name.startswith(incomplete)]
+    return [*items, CompletionItem(incomplete, type="file")]

@@ -54,7 +54,7 @@ def received_bytes(lines: Lines) -> Callable[[str, int, int | None], None]:
 
     def received(name: str, done: int, total: int | None) -> None:
         of = "" if total is None else f" of {total / 1e3:,.0f}"
-        lines.total = total or 2 * done  # half of the bar if the server states no size
+        lines.total = total or 0
         lines.update(done, f"{done / 1e3:,.0f}{of} kB, {name}")
 
     return received

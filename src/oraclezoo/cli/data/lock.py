@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.app import App, complete_names, emit_json, json_option, next_step, say
 from oraclezoo.cli._shared.examples import example
 
 
@@ -16,6 +16,7 @@ from oraclezoo.cli._shared.examples import example
     default="idx",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_names("dataset"),
     help="Track that reads the files; see 'oraclezoo data list'.",
 )
 @click.option("--source", default="", metavar="TEXT", help="URL or citation of the data's source.")

@@ -24,8 +24,7 @@ def command() -> None:
     "kubernetes",
     cls=common.Command,
     epilog=example(
-        "oraclezoo job render kubernetes default --image registry/oraclezoo \\",
-        "    --output pvc://claim/results",
+        "oraclezoo job render kubernetes tiny --image repo/zoo --output pvc://claim/out"
     ),
 )
 @common.common
@@ -73,10 +72,7 @@ def kubernetes(
 @command.command(
     "vertex",
     cls=common.Command,
-    epilog=example(
-        "oraclezoo job render vertex default --image registry/oraclezoo \\",
-        "    --output gs://bucket/results",
-    ),
+    epilog=example("oraclezoo job render vertex tiny --image repo/zoo --output gs://bucket/out"),
 )
 @common.common
 @click.option("--no-retries", is_flag=True, help="Do not restart the job after a failure.")
@@ -117,10 +113,7 @@ def vertex(
 @command.command(
     "cloudrun",
     cls=common.Command,
-    epilog=example(
-        "oraclezoo job render cloudrun default --image registry/oraclezoo \\",
-        "    --output gs://bucket/results",
-    ),
+    epilog=example("oraclezoo job render cloudrun tiny --image repo/zoo --output gs://bucket/out"),
 )
 @common.common
 @common.retries
