@@ -20,7 +20,7 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
         "_version codec errors storage documents signals specs hookspecs contracts card choices "
-        "notebook",
+        "notebook display",
         "recipe result plugins scaffold page",
         "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
         " trackers",
@@ -65,7 +65,17 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving", "watching"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "codec", "errors", "storage", "documents", "signals", "notebook"),
+    *(
+        "_version",
+        "choices",
+        "codec",
+        "errors",
+        "storage",
+        "documents",
+        "signals",
+        "notebook",
+        "display",
+    ),
     *("specs", "hookspecs", "card"),
     *("recipe", "result", "plugins"),
     *("scaffold", "page", "cloud", "api", "cli", "__init__", "__main__"),

@@ -11,7 +11,7 @@ from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *("codec", "errors", "storage", "documents", "signals", "choices", "notebook"),
+        *("codec", "errors", "storage", "documents", "signals", "choices", "notebook", "display"),
         *("specs", "hookspecs", "contracts", "card"),
     ),
     ("recipe", "result", "plugins", "scaffold", "page"),

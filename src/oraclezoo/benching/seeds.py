@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from oraclezoo.artifacts.record import Provenance, RunRecord
-from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored
+from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored, StepDone
 from oraclezoo.benching.recipe import RecipeBench
 from oraclezoo.benching.requests import Scoring, Stacked
 from oraclezoo.engine.device import free_memory_bytes, pick
-from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import InterruptedRunError
 from oraclezoo.jobs import Event, Failed, Message, run_job, run_jobs
 
@@ -79,10 +78,7 @@ class Concurrent:
             return
 
         def on_event(index: int, event: Event) -> None:
-            if isinstance(event, EpochDone):
-                _epoch(row, seeds[index], event.epoch)
-            else:
-                row.pass_message(event, seeds[index])
+            row.pass_progress(event, seeds[index])
 
         run_jobs(
             [
@@ -115,7 +111,9 @@ class Concurrent:
             nonlocal reason
             match event:
                 case EpochDone(epoch, int(seed)):
-                    _epoch(row, seed, epoch)
+                    row.pass_progress(EpochDone(epoch), seed)
+                case StepDone(_, (seed, *_)):
+                    row.pass_progress(event, seed)
                 case SeedScored(seed):
                     unfinished.discard(seed)
                     row.finish(seed, "done")
@@ -154,11 +152,6 @@ def _one_by_one(row: RecipeBench, pending: Mapping[int, bool], reason: str = "")
         row.report("apart", None, Message(f"its seeds are trained one by one: {reason}"))
     for seed in pending:
         row.run_seed(seed)
-
-
-def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
-    row.fractions[seed] = epoch.epoch / row.jobs.epochs
-    row.report("epoch", seed, epoch)
 
 
 def processes(cores: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -106,6 +107,7 @@ SECTIONS = (
         "auto_envvar_prefix": "ORACLEZOO",
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
+        "color": False if os.environ.get("NO_COLOR") else None,
     },
 )
 @click.option("--debug", is_flag=True, help="Show the traceback on errors.")

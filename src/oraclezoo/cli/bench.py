@@ -14,9 +14,11 @@ from oraclezoo.cli._shared.app import (
     complete_suites,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ REAL = (
 )
 
 
-@click.command("bench")
+@click.command("bench", epilog=example("oraclezoo bench default tiny --track glyphs-3k --seeds 5"))
 @click.argument("recipes", nargs=-1, shell_complete=complete_recipes)
 @click.option(
     "--suite",
@@ -83,6 +85,7 @@ REAL = (
 )
 @click.option("--overwrite", is_flag=True, help="Repeat finished jobs instead of reusing them.")
 @click.option("--published", is_flag=True, help="Include the published results of the track.")
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -151,6 +154,8 @@ def command(
     failed = sum(len(result.failures) for result in results)
     if failed:
         raise JobError(f"{failed} jobs failed; see the failures in the results in {out}")
+    if not as_json:
+        next_step("leaderboard", out, "--published")
 
 
 def _show(results: list[Result], out: str, published: bool, robust: bool) -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import click
 
+from oraclezoo.cli._shared.examples import example
+
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command("completion")
+@click.command(
+    "completion",
+    epilog=example(
+        "oraclezoo completion bash > ~/.local/share/bash-completion/completions/oraclezoo",
+        'oraclezoo completion zsh > "${fpath[1]}/_oraclezoo"',
+        "oraclezoo completion fish > ~/.config/fish/completions/oraclezoo.fish",
+    ),
+)
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the completion script of SHELL, for commands, options and names.
-
-    \b
-    Install it with:
-      oraclezoo completion bash > ~/.local/share/bash-completion/completions/oraclezoo
-      oraclezoo completion zsh > "${fpath[1]}/_oraclezoo"
-      oraclezoo completion fish > ~/.config/fish/completions/oraclezoo.fish
-    """
+    """Print the completion script of SHELL, for commands, options and names."""
     from click.shell_completion import get_completion_class
 
     completion = get_completion_class(shell)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import UnknownNameError
 
 
-@click.command("help")
+@click.command("help", epilog=example("oraclezoo help data convert"))
 @click.argument("names", nargs=-1, metavar="[COMMAND]...")
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...]) -> None:
@@ -20,5 +21,5 @@ def command(ctx: click.Context, names: tuple[str, ...]) -> None:
         subcommand = group.get_command(parent, name)
         if subcommand is None:
             raise UnknownNameError("command", name, group.list_commands(parent))
-        parent = click.Context(subcommand, parent=parent, info_name=name)
+        parent = subcommand.context_class(subcommand, parent=parent, info_name=name)
     click.echo(parent.command.get_help(parent))

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.examples import example
 
 FORMATS = ("rich", "markdown", "json", "csv")
 
 
-@click.command("leaderboard")
+@click.command("leaderboard", epilog=example("oraclezoo leaderboard results --published"))
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--published", is_flag=True, help="Include the published results bundled with oraclezoo."

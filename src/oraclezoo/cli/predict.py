@@ -11,7 +11,17 @@ import click
 from click.core import ParameterSource
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    say_error,
+)
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     from oraclezoo.serving.sources import Source
 
 
-@click.command("predict")
+@click.command("predict", epilog=example("oraclezoo predict bone.jpg --top 5"))
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @click.option(
     "--model",
@@ -75,6 +85,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Read more paths from FILE, one per line; '-' is standard input.",
 )
+@options.quiet
 @json_option
 @pass_app
 @click.pass_context
@@ -120,7 +131,7 @@ def command(
         if explain is not None:
             _explain(predictor, reading, explain, position)
         if reading.probabilities is None:
-            say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
+            say_error(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
             unreadable.append(unreadable_entry(reading))
         elif as_json:
             rows.append(image_entry(predictor, reading, top))
@@ -129,6 +140,8 @@ def command(
     if as_json:
         model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
         emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
+    else:
+        next_step("serve", *((model,) if model else ()))
     ctx.exit(1 if unreadable else 0)
 
 

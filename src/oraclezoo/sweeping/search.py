@@ -111,9 +111,9 @@ class Search:
             step, value = max(trial.curve.items())
             self._consult_pruner(trial, step, value, f"after epoch {step}")
         values: list[float] = []
-        for number, training in enumerate(self.trainings):
+        for number in range(len(self.trainings)):
             part = trial.parts.get(number) or self._earlier(trial, number)
-            part = part or self._train(trial, recipe, training)
+            part = part or self._train(trial, recipe, number)
             if number not in trial.parts:
                 self.study.add_part(trial.number, number, part)
             values.append(part.accuracy if self.settings.metric == "accuracy" else part.loss)
@@ -122,7 +122,8 @@ class Search:
                 mean = statistics.fmean(values)
                 self._consult_pruner(trial, done, mean, f"after {done} training runs")
 
-    def _train(self, trial: Trial, recipe: Recipe, training: Training) -> Part:
+    def _train(self, trial: Trial, recipe: Recipe, number: int) -> Part:
+        training = self.trainings[number]
         if training.track is not None:
             changes = {**trial.point, "data.track": training.track}
             recipe = resolve(self.base.override(changes), self.registry)
@@ -143,6 +144,9 @@ class Search:
                 except _PrunedError as error:
                     pruned.append(error)
 
+        def on_step(share: float) -> None:
+            self.watch.on_step(trial.number + (number + share) / len(self.trainings))
+
         execution = self.execution
         try:
             done = train(
@@ -156,6 +160,7 @@ class Search:
                 stream_above=execution.stream_above,
                 compile=execution.compile,
                 on_epoch=report,
+                on_step=on_step,
                 should_stop=lambda: bool(pruned) or self._late() or self.watch.should_stop(),
                 progress=self.watch.progress,
             )

@@ -92,6 +92,7 @@ def sweep(
     compile: str = "auto",
     registry: Registry | None = None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    on_step: Callable[[float], None] = lambda trials: None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Sweep:
@@ -116,6 +117,9 @@ def sweep(
         seed: Random seed of the sampler.
         out: Folder of the sweep; by default ``sweeps/<name of the recipe>``.
         keep_runs: Whether to keep the run folders of all trials.
+        on_trial: Called after each trial.
+        on_step: Called after each step of a training run with the number of finished trials,
+            including fractions.
 
     Raises:
         UsageError, DataError, ResultError: Settings, data or the journal are invalid.
@@ -131,7 +135,7 @@ def sweep(
     settings = Settings(sampler, pruner, metric, trials, seeds, folds, seed)
     data_folder = None if data_dir is None else Path(data_dir)
     execution = Execution(data_folder, device, compile, stream_above=stream_above)
-    watch = Watch(on_trial, should_stop, progress or logger.warning)
+    watch = Watch(on_trial, should_stop, progress or logger.warning, on_step)
     registry = registry or build_registry()
     base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     axes = read_space(space, base, registry)

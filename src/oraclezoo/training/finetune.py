@@ -175,7 +175,11 @@ def finetune(
     if checkpoint.resume:
         trainer.resume()
     with blaming(registry):
-        trainer.fit(on_epoch=callbacks.on_epoch, should_stop=callbacks.should_stop)
+        trainer.fit(
+            on_epoch=callbacks.on_epoch,
+            on_step=callbacks.on_step,
+            should_stop=callbacks.should_stop,
+        )
     state = trainer.kept.state_dict()
     if recipe.train.keep == "best":
         state = load_state(folder / "best.safetensors")["model"]

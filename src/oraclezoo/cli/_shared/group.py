@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from oraclezoo.cli._shared.app import App, say
+from oraclezoo.cli._shared.app import App, say_error
 from oraclezoo.errors import OracleZooError, nearest
 from oraclezoo.signals import handling, interrupt
 from oraclezoo.storage import DISK_ERRORS
@@ -37,8 +37,44 @@ class Section:
     example: str
 
 
+class HelpFormatter(click.HelpFormatter):
+    """Help with color: headings are bold, names of commands and options cyan."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the usage line."""
+        super().write_usage(prog, args, click.style(prefix or "Usage:", bold=True) + " ")
+
+    def write_heading(self, heading: str) -> None:
+        """Write a heading."""
+        super().write_heading(click.style(heading, bold=True))
+
+    def write_dl(
+        self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write a list of names and descriptions."""
+        colored = [(click.style(name, fg="cyan"), text) for name, text in rows]
+        super().write_dl(colored, col_max, col_spacing)
+
+
+class HelpContext(click.Context):
+    """Context of a command whose help has color."""
+
+    formatter_class = HelpFormatter
+
+
+def _with_color(command: click.Command) -> click.Command:
+    """Return ``command`` with help in color, also for its subcommands."""
+    command.context_class = HelpContext
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            _with_color(subcommand)
+    return command
+
+
 class LazyGroup(click.Group):
     """Group of commands declared as name -> (``"module:attribute"``, help line)."""
+
+    context_class = HelpContext
 
     def __init__(
         self,
@@ -62,7 +98,7 @@ class LazyGroup(click.Group):
         module, _, attribute = self.targets[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        return _with_color(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -89,7 +125,7 @@ class LazyGroup(click.Group):
         width = max(map(len, self.targets))  # aligns the tables of all sections
         for section in self.sections or (Section("Commands", tuple(self.targets), ""),):
             rows = [(name.ljust(width), self.targets[name][1]) for name in section.commands]
-            with formatter.section(click.style(section.title, bold=True)):
+            with formatter.section(section.title):
                 formatter.write_dl(rows)
                 if section.example:
                     formatter.write_text(click.style(f"$ {section.example}", dim=True))
@@ -156,7 +192,7 @@ def _report(error: Exception, debug: bool) -> int:
         text = " ".join(str(error).split())
         advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
-    say(f"oraclezoo: {message}")
+    say_error(f"oraclezoo: {message}")
     return status
 
 
@@ -213,7 +249,7 @@ def _report_usage(error: click.UsageError) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # a group without a command: click prints its help
         return error.exit_code
-    say(f"oraclezoo: {_usage_text(error)}")
+    say_error(f"oraclezoo: {_usage_text(error)}")
     if error.ctx is not None:
-        say(f"try '{error.ctx.command_path} --help'")
+        say_error(f"try '{error.ctx.command_path} --help'")
     return error.exit_code

@@ -8,9 +8,27 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._shared.app import complete_names
+from oraclezoo.cli._shared.app import App, complete_names
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def quiet(function: F) -> F:
+    """Add ``--quiet``, which silences :func:`say` and progress."""
+    return click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        envvar="ORACLEZOO_QUIET",
+        callback=_set_quiet,
+        help="Print results and errors only, without progress and messages.",
+    )(function)
+
+
+def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(App).quiet = True
 
 
 def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -40,15 +58,26 @@ def out(text: str, default: str | None = None, *, required: bool = False) -> Cal
 
 
 def out_file(text: str, default: str) -> Callable[[F], F]:
-    """Add ``--out FILE`` for the output file of a command."""
-    return click.option(
-        "--out",
-        type=click.Path(dir_okay=False),
-        metavar="FILE",
-        default=default,
-        show_default=True,
-        help=text,
+    """Add ``--out FILE`` and ``--overwrite`` for the output file of a command."""
+    return combine(
+        click.option(
+            "--out",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            default=default,
+            show_default=True,
+            help=text,
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace an existing file."),
     )
+
+
+def refuse_existing(file: str, *, overwrite: bool) -> None:
+    """Raise UsageError if the output file of a command exists and may not be replaced."""
+    from oraclezoo.errors import UsageError
+
+    if not overwrite and os.path.lexists(file):
+        raise UsageError(f"{file} exists: pass --overwrite to replace it, or choose another --out")
 
 
 def assignments(function: F) -> F:

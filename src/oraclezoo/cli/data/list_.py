@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("list")
+@click.command("list", epilog=example("oraclezoo data list --json"))
 @json_option
 @pass_app
 def command(app: App, as_json: bool) -> None:

@@ -11,7 +11,14 @@ import click
 
 from oraclezoo._version import __version__
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_recipes,
+    complete_suites,
+    emit_json,
+    json_option,
+    say,
+)
 from oraclezoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,12 +85,13 @@ class Prepared:
 def common(function: F) -> F:
     """Add the options shared by all platforms."""
     return options.combine(
-        click.argument("recipes", nargs=-1),
+        click.argument("recipes", nargs=-1, shell_complete=complete_recipes),
         click.option(
             "--suite",
             "suites",
             multiple=True,
             metavar="NAME",
+            shell_complete=complete_suites,
             help="Add all recipes of a suite; repeatable.",
         ),
         options.assignments,
