@@ -104,6 +104,29 @@ def test_checkpoints_of_version_0_1_are_read(tmp_path: Path) -> None:
     assert tensors["a"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"oraclezoo/state/2": "[" * 100_000},
+        {"oraclezoo/state/1": "[" * 100_000 + "]" * 100_000},
+        {"oraclezoo/state/2": '{"tree": 3, "sha256": ""}'},
+        {"oraclezoo/state/2": "3"},
+        {"oraclezoo/state/1": "9" * 5000},
+        {"oraclezoo/state/1": '{"dict": [[[], 1]]}'},
+        {"oraclezoo/state/1": '{"tensor": []}'},
+        {"oraclezoo/state/1": '{"tuple": 1}'},
+        {"oraclezoo/state/1": "{}"},
+    ],
+    ids=range(9),
+)
+def test_a_forged_tree_is_one_error(tmp_path: Path, metadata: dict[str, str]) -> None:
+    """Whatever the header holds, the error names the file."""
+    path = tmp_path / "forged.safetensors"
+    save_file({"state.a": torch.ones(2)}, path, metadata=metadata)
+    with pytest.raises(ResultError, match="not a valid oraclezoo checkpoint"):
+        load_state(path)
+
+
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:
     """The error names the place of an object in the state; nothing is written."""
     path = tmp_path / "state.safetensors"

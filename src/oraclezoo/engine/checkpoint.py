@@ -54,6 +54,10 @@ def load_state(path: Path) -> Any:
         return _restore(json.loads(_tree(metadata, tensors)), tensors)
     except FileNotFoundError as error:
         raise ResultError(f"{path}: checkpoint not found") from error
+    except RecursionError as error:
+        raise ResultError(
+            f"{path}: not a valid oraclezoo checkpoint (nested too deeply)"
+        ) from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: not a valid oraclezoo checkpoint ({error})") from error
 
@@ -63,7 +67,9 @@ def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     if _KEY not in metadata:
         return metadata[_KEY_1]
     header = json.loads(metadata[_KEY])
-    tree: str = header["tree"]
+    tree = header["tree"]
+    if not isinstance(tree, str):
+        raise TypeError("its tree is not text")
     if _digest(tree, tensors) != header["sha256"]:
         raise ValueError("corrupt: its SHA-256 differs")
     return tree

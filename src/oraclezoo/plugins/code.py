@@ -91,7 +91,9 @@ def _files(installed: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
             own = path.parts[0] != ".." and not path.parts[0].endswith((".dist-info", ".egg-info"))
             if own and _counts(path) and place.is_file():
                 files[path.as_posix()] = place
-    roots = [root for name in sorted({m.partition(".")[0] for m in modules}) for root in _roots(name)]
+    roots = [
+        root for name in sorted({m.partition(".")[0] for m in modules}) for root in _roots(name)
+    ]
     if not files:
         own = [root for root in roots if _belongs(root.parent, installed)]
         files = {name: path for root in own for name, path in _sources(root).items()}
