@@ -24,6 +24,9 @@ from oraclezoo.storage import write_atomically
 _KEY = "oraclezoo/state/2"
 _KEY_1 = "oraclezoo/state/1"
 """Metadata key of the tree in checkpoints of version 0.1, which have no digest."""
+RESUMED = ("recipe", "seed", "optimizer", "scheduler", "scaler", "random", "progress")
+"""Entries that a training run needs to resume, in addition to the weights."""
+
 _TAGS = ("tensor", "tuple", "dict")
 
 
@@ -60,6 +63,29 @@ def load_state(path: Path) -> Any:
         ) from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: not a valid oraclezoo checkpoint ({error})") from error
+
+
+def load_checkpoint(path: Path, *keys: str) -> dict[str, Any]:
+    """Return the state of a training run that :func:`save_state` wrote.
+
+    Args:
+        path: The checkpoint.
+        *keys: Entries that the state must have, in addition to the weights in ``model``.
+
+    Returns:
+        The state.
+
+    Raises:
+        ResultError: The file cannot be read, or is no checkpoint of a training run.
+    """
+    state = load_state(path)
+    missing = [key for key in ("model", *keys) if not isinstance(state, dict) or key not in state]
+    if missing:
+        raise ResultError(f"{path}: not a checkpoint of a training run (no {missing[0]})")
+    for key in {"model", "ema"} & state.keys():
+        if not isinstance(state[key] if state[key] or key == "model" else {}, dict):
+            raise ResultError(f"{path}: not a checkpoint of a training run ({key} has no names)")
+    return dict(state)
 
 
 def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -138,7 +138,7 @@ class OnnxClassifier:
                 or not ((detected[0] >= 0) & (detected[0] <= 1)).all()
             ):
                 raise ResultError(
-                    f"{self.where}: the scores of unknown are not one value in 0 to 1 for each image"
+                    f"{self.where}: the scores of unknown are not in 0 to 1, one for each image"
                 )
             scores += detected
         return np.concatenate(rows), np.concatenate(scores) if self.detects else None
