@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from torch.optim import Optimizer
 
 from oraclezoo.errors import PluginError, ResultError
 from oraclezoo.storage import write_atomically
+
+logger = logging.getLogger(__name__)
 
 _KEY = "oraclezoo/state/2"
 _KEY_1 = "oraclezoo/state/1"
@@ -54,6 +57,10 @@ def load_state(path: Path) -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _KEY not in metadata and _KEY_1 in metadata:
+            logger.warning(
+                "%s was saved by oraclezoo 0.1 without a digest: damage to it is not noticed", path
+            )
         return _restore(json.loads(_tree(metadata, tensors)), tensors)
     except FileNotFoundError as error:
         raise ResultError(f"{path}: checkpoint not found") from error
