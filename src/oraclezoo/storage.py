@@ -118,7 +118,8 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
     The files are first written to a temporary subfolder. They become current when it is renamed to
     :data:`PENDING`; then they are moved to their final paths. If the process is killed in between,
-    the next call completes the move. Read them with :func:`current`.
+    the next call completes the move. Read them with :func:`current`. Temporary files left in the
+    folder by killed processes are removed first.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -130,6 +131,7 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     with exclusive(folder):
         _complete(folder)
+        sweep(folder)
         for abandoned in folder.glob(f"{PENDING}.*.tmp"):
             shutil.rmtree(abandoned, ignore_errors=True)
         staged = folder / f"{PENDING}.{secrets.token_hex(8)}.tmp"

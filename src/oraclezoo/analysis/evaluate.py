@@ -108,7 +108,7 @@ def evaluate(
             f"{recipe.data.track} and {opened.folder} have different classes: pass the data set "
             "that the run was trained on with --data-dir"
         )
-    digests(dataset, "validation", split)
+    digests(dataset, *({"validation", split} - {"test"}))
     other = other_files(model, dataset)
     if other and progress:
         progress(

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.record import Evaluated, Scores
 from oraclezoo.artifacts.robustness import measure_robustness
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, occupied
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
 from oraclezoo.engine import evaluate
@@ -118,18 +118,22 @@ def keep_score(
         calibration_s: Seconds of the calibration workload when the run was trained, a measure of
             machine speed; None if the run is not timed.
         robust: Whether to score the model on corrupted test images too.
+
+    Raises:
+        UsageError: Another process writes to the run folder.
     """
     model = run.model(registry=registry)
     record_test_evaluation(run, dataset, results)
-    test = score(model, dataset, "test", device)
-    test.save(run.folder / "score.safetensors")
-    evaluated = Evaluated(
-        score=Scores(test.accuracy, test.loss),
-        test_sha256=digests(dataset, "test"),
-        calibration_s=calibration_s,
-        robustness=measure_robustness(model, dataset, device) if robust else None,
-    )
-    run.write(replace(run.record, evaluated=evaluated))
+    with occupied(run.folder):
+        test = score(model, dataset, "test", device)
+        test.save(run.folder / "score.safetensors")
+        evaluated = Evaluated(
+            score=Scores(test.accuracy, test.loss),
+            test_sha256=digests(dataset, "test"),
+            calibration_s=calibration_s,
+            robustness=measure_robustness(model, dataset, device) if robust else None,
+        )
+        run.write(replace(run.record, evaluated=evaluated))
 
 
 def record_test_evaluation(run: Run, dataset: Dataset, results: Path) -> None:

@@ -72,14 +72,19 @@ def command(
     or an IDX file. Runs two tests: on the penultimate features (MMD) and on the predicted classes
     (chi-square). A small p-value is evidence of drift; a large one does not prove its absence.
     """
+    from pathlib import Path
+
     from oraclezoo.analysis.drift import drift
     from oraclezoo.analysis.drift import reference as make_reference
+    from oraclezoo.artifacts.run import writable
     from oraclezoo.errors import UsageError, VerificationError
 
     if reference is not None and save_reference is not None:
         raise UsageError("use either --reference or --save-reference, not both")
     if not images and save_reference is None:
         raise UsageError("pass images, folders or IDX files, or --save-reference FILE")
+    if save_reference is not None:
+        writable(Path(save_reference).parent)
     baseline: Any = reference
     if reference is None:
         baseline = make_reference(

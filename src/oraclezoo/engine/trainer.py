@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from oraclezoo.engine import compiled, memory, norms
 from oraclezoo.engine.average import Averaged
-from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
+from oraclezoo.engine.checkpoint import RESUMED, load_checkpoint, load_optimizer, save_state
 from oraclezoo.engine.device import synchronize
 from oraclezoo.engine.evaluate import validation_metrics
 from oraclezoo.engine.faults import check_rates, check_start, check_state, diverged
@@ -343,7 +343,7 @@ class Trainer:
         path = self.folder / "last.safetensors"
         if not path.is_file():
             return False
-        state = load_state(path)
+        state = load_checkpoint(path, *RESUMED)
         if (state["recipe"], state["seed"]) != (self.recipe.hash, self.seed):
             raise UsageError(f"{path} belongs to a different recipe or seed; choose another folder")
         self.parts.model.load_state_dict(state["model"])

@@ -203,9 +203,10 @@ class Registry(Displayed):
             raise UsageError(f"{kind} '{name}' needs {', '.join(missing)}")
         options = spec.fill(kwargs)
         leading = [arguments.pop(key) for key in positional]
-        guarded = not entry.builtin and kind not in ("tracker", "model")
+        guarded = not entry.builtin and kind != "model"
         with foreign(str(entry), "imported", guarded=guarded):
             factory = spec.load()
+        guarded = guarded and kind != "tracker"  # a logger may set up the process when it starts
         with foreign(str(entry), "built", guarded=guarded, randomness=False):
             return factory(*leading, **arguments, **spec.fixed, **options)
 

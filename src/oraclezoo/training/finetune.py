@@ -14,7 +14,7 @@ from oraclezoo.artifacts import build
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.checkpoint import load_state
+from oraclezoo.engine.checkpoint import load_checkpoint
 from oraclezoo.engine.records import Callbacks, Checkpoint, TrainerOptions, TrainingData
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.engine.trainer import Trainer
@@ -182,7 +182,7 @@ def finetune(
         )
     state = trainer.kept.state_dict()
     if recipe.train.keep == "best":
-        state = load_state(folder / "best.safetensors")["model"]
+        state = load_checkpoint(folder / "best.safetensors")["model"]
     progress = trainer.progress
     cost = FineTuned(
         epochs=recipe.budget.epochs,

@@ -43,10 +43,15 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
     constant image, or a class without training images. Review the other findings by eye.
     """
     from pathlib import Path
+    from tempfile import TemporaryFile
 
     from oraclezoo.data import audit as auditing
     from oraclezoo.errors import VerificationError
 
+    if out:  # before the audit, which may take minutes
+        Path(out).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
     place = Path(data_dir) if data_dir else None
     entry = app.registry.get("dataset", track)
     files = auditing.published(entry.spec.name, place) if entry.builtin else []
@@ -76,7 +81,6 @@ def _write(outcome: Audit, track: str, folder: Path) -> list[Path]:
     from oraclezoo.data.audit.report import suspicious
     from oraclezoo.storage import replacing, write_atomically
 
-    folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.json"
     document = {"schema": "oraclezoo/audit/1", "data": {"track": track, **outcome.as_json()}}
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
