@@ -182,8 +182,7 @@ def _section(table: Table, body: Sequence[Line], by_row: Mapping[Key, Entry], li
 
 
 def _about(table: Table) -> str:
-    rows = f"{len(table.rows)} row{'s' * (len(table.rows) != 1)}"
-    text = f"{rows} on {table.test:,} test images, by mean accuracy."
+    text = f"Accuracy on {table.test:,} test images."
     if table.recipes_scored is not None:
         text += (
             f" {table.recipes_scored} distinct recipes have been scored on this test split; the "
@@ -204,7 +203,7 @@ def _table(
 ) -> str:
     shown = columns(body, table.test, links)
     head = "".join(_head(column, name) for column in shown)
-    head += element("th", element("span", "Command", class_="oz-hidden"), scope="col")
+    head += element("th", "Command", scope="col")
     rows = "".join(_row(line, shown, table, by_row[key(line.row)], links) for line in body)
     caption = element("caption", safe(render.title(table)))
     parts = caption + element("thead", element("tr", head)) + element("tbody", rows)
@@ -277,8 +276,8 @@ def _charts(table: Table) -> str:
             element("li", symbol + " " + safe(group)) for symbol, group in chart.legend(placed)
         )
         legend = element("ul", keys, class_="oz-legend")
-        caption = element("figcaption", element("strong", CHARTS[cost]) + legend)
-        figures.append(element("figure", plot + caption))
+        caption = element("figcaption", element("strong", CHARTS[cost]))
+        figures.append(element("figure", caption + plot + legend))
     if not figures:
         return ""
     figures.append(element("p", safe(READING), class_="oz-reading"))

@@ -48,12 +48,12 @@ def neighbors(row: Row, rows: Sequence[Row], entries: Mapping[Key, Entry]) -> li
 
 def near_table(row: Row, found: Sequence[Neighbor], links: Links) -> str:
     """Return the table of neighbors, with links to their pages."""
-    head = ("row", "accuracy, %", "this row minus it, points", "95% interval", "verdict")
+    head = ("row", "accuracy, %", "difference, points", "95% interval", "verdict")
     top = "".join(element("th", name, scope="col") for name in head)
     words = {
-        "tie": "tie: not significant",
-        "better": "significantly better than this row",
-        "worse": "significantly worse than this row",
+        "tie": "not significant",
+        "better": "significantly better",
+        "worse": "significantly worse",
     }
     body = "".join(
         element(
@@ -66,7 +66,7 @@ def near_table(row: Row, found: Sequence[Neighbor], links: Links) -> str:
         )
         for each in found
     )
-    content = element("caption", "Nearest rows") + element("thead", element("tr", top))
+    content = element("caption", "Nearest rows; the difference is this row minus the other") + element("thead", element("tr", top))
     table = element("table", content + element("tbody", body))
     label = f"Rows near {row.label}"
     return element("div", table, class_="oz-scroll", tabindex=0, role="region", aria_label=label)

@@ -92,6 +92,7 @@ def _figures(row: Row, table: Table) -> str:
     pairs = [
         ("accuracy", f"{number(row.accuracy_percent, 2)}%", interval),
         ("rank", NONE if row.rank is None else str(row.rank), f"of {ranked}, {tied} ties"),
+        ("seeds", str(row.seeds), f"SD {number(row.seed_std_points, 2)} points"),
         ("latency", f"{number(latency.p50_ms if latency else None, 2)} ms", runtime),
         ("size", f"{number(row.size_bytes, 2, 1e6)} MB", ""),
         ("parameters", f"{number(row.parameters, 2, 1e6)} M", ""),

@@ -170,11 +170,13 @@
       for (const plot of this.section.querySelectorAll(".oz-chart")) draw(plot, numbers);
     }
 
-    /** Let a table scroll sideways if a visitor chose more columns than fit; its heading then moves. */
+    /** Make a table denser if more columns are chosen than fit; if they still don't, let it scroll. */
     fit() {
       const scroll = this.section.querySelector(".oz-scroll");
-      scroll.classList.remove("oz-wide");
-      const wide = scroll.scrollWidth > scroll.clientWidth + 1;
+      const isWide = () => scroll.scrollWidth > scroll.clientWidth + 1;
+      scroll.classList.remove("oz-wide", "oz-dense");
+      scroll.classList.toggle("oz-dense", isWide());
+      const wide = isWide();
       scroll.classList.toggle("oz-wide", wide);
       if (wide) scroll.tabIndex = 0;
       else scroll.removeAttribute("tabindex");
