@@ -10,6 +10,7 @@ from oraclezoo.cli._shared.app import emit_json, json_option
 from oraclezoo.cli._shared.examples import example
 
 FORMATS = ("rich", "markdown", "json", "csv")
+COLUMNS = ("components", "cost", "ties", "robust")
 
 
 @click.command("leaderboard", epilog=example("oraclezoo leaderboard results --published"))
@@ -31,10 +32,12 @@ FORMATS = ("rich", "markdown", "json", "csv")
 )
 @click.option(
     "--columns",
-    type=click.Choice(("robust",)),
+    type=click.Choice(COLUMNS),
     multiple=True,
-    help="Add columns: calibration error and accuracy on corrupted images (bench --robust).",
+    help="Add columns; repeatable. robust: calibration error and accuracy on corrupted images "
+    "(bench --robust). The other groups are for the terminal; Markdown always has them.",
 )
+@click.option("--explain", is_flag=True, help="Define the figures below the table.")
 @json_option
 def command(
     results: tuple[Path, ...],
@@ -43,12 +46,13 @@ def command(
     division: str | None,
     form: str,
     columns: tuple[str, ...],
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Rank RESULTS (files and folders; ./results by default).
 
-    Prints one table for each track and division, with 95% confidence intervals. Rows that are not
-    statistically separated are listed as ties.
+    Prints one table for each track and division, with 95% confidence intervals, sorted by mean
+    accuracy. The rank is one plus the number of significantly better rows.
     """
     from oraclezoo.ranking.load import load_results, published_folder
     from oraclezoo.ranking.table import tables
@@ -70,4 +74,4 @@ def command(
         from rich.console import Console
 
         for table in boards:
-            Console().print(table.to_rich(robust=robust))
+            Console().print(table.to_rich(columns=columns, explain=explain))
