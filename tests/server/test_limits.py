@@ -264,4 +264,6 @@ def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
 
 def test_origins_have_a_scheme_and_maybe_a_port() -> None:
     """As browsers send them; a star stands for all."""
-    Settings(origins=("*", "https://a-b.org", "http://localhost:3000", "http://[::1]:80"))
+    Settings(
+        origins=("*", "https://a-b.org", "http://localhost:3000", "http://[::1]:80", "app://x")
+    )

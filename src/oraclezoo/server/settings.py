@@ -16,7 +16,7 @@ SHORTEST_TOKEN = 16
 LONGEST_TOKEN = 4096
 """Maximum length of a bearer token file in bytes; longer headers are rejected by many proxies."""
 
-_ORIGIN = re.compile(r"https?://[a-z0-9._-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 
 
 @dataclass(frozen=True, slots=True)
