@@ -115,7 +115,7 @@ def test_a_second_benchmark_of_a_run_is_refused(
         options: Any = {"device": "cpu", "registry": registry, "calibration_s": None}
         keep_score(oz.Run.load(copy), dataset, place, **options)
 
-    calls = {
+    calls: dict[Path, Callable[[], object]] = {
         folder: lambda: compress_run(tiny_run, request, registry, Callbacks()),
         copy: scored,
     }

@@ -306,7 +306,8 @@ def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path], progress
     ``paths`` maps roles to files; ``uploads`` receives one file from each upload. An official file
     beside an unknown one, which may derive from either upload, is only reported.
     """
-    unknown, dates = [], {}
+    unknown: list[str] = []
+    dates: dict[str, str] = {}
     for role, path in paths.items():
         official = upstream.FILES.get(f"{folder.FILES.get(role)}.gz")
         upload = upstream.upload(official, path) if official else None
@@ -321,7 +322,9 @@ def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path], progress
             f"{path.parent}: Oracle-MNIST files of two uploads: {listed}; {upstream.ORDERS}\n"
             "Take all files from one upload; 'oraclezoo data fetch' downloads the later one."
         )
-    for date, name in dates.items() if unknown and progress is not None else ():
+    if progress is None or not unknown:
+        return
+    for date, name in dates.items():
         progress(
             f"{name} is Oracle-MNIST's of {date}, but {unknown[0]} is no official file: make sure "
             f"that it is in the same order, because {upstream.ORDERS}"
