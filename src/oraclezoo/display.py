@@ -107,7 +107,7 @@ class Lines:
     def __init__(self, title: str, total: float, write: Callable[[str], None]) -> None:
         self.title, self.total, self.write = title, total, write
         self.done, self.text = 0.0, ""
-        self.estimate = Estimate()
+        self.estimate = Estimate(lambda: time.monotonic())
         self._last, self._printed = time.monotonic(), False
 
     def say(self, text: str) -> None:

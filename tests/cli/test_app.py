@@ -78,7 +78,7 @@ def test_a_terminal_narrows_the_widest_column_first(
 class Size:
     """A terminal of 20 columns."""
 
-    columns = 20
+    columns, lines = 20, 24
 
 
 def test_the_registry_is_made_once_and_when_asked_for(

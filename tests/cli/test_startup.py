@@ -159,3 +159,20 @@ def test_completion_prints_a_script_that_bash_accepts(site: Any) -> None:
         assert "_ORACLEZOO_COMPLETE" in done.stdout
         if shell == "bash" and shutil.which("bash"):
             subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_offers_names_although_files_are_possible(tmp_path: Path) -> None:
+    """bash's function drops all names if there is an item for files among them."""
+    program = tmp_path / "oraclezoo"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m oraclezoo "$@"\n')
+    program.chmod(0o755)
+    lines = (
+        f'eval "$({program} completion bash)"',
+        "COMP_WORDS=(oraclezoo train ti) COMP_CWORD=2 COMPREPLY=()",
+        f'_oraclezoo_completion {program} 2>/dev/null; echo "${{COMPREPLY[@]}}"',
+    )
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == ["tiny"]

@@ -103,7 +103,10 @@ def _print(
     if terminal_columns() is None:
         print_table(("KIND", "NAME", "ORIGIN", "SUMMARY"), rows)
         return
-    columns = {"KIND": [row[0] for row in rows], "NAME": [row[1] for row in rows]}
+    columns: dict[str, list[str]] = {
+        "KIND": [row[0] for row in rows],
+        "NAME": [row[1] for row in rows],
+    }
     if kind is not None:
         del columns["KIND"]
     if any(not entry.builtin for entry in entries):
@@ -111,8 +114,8 @@ def _print(
     if kind == "backbone":
         published = _published()
         figures = [published.get(name, ("", "")) for name in columns["NAME"]]
-        columns["PARAMETERS"] = [parameters for parameters, _ in figures]
-        columns["ACCURACY"] = [accuracy for _, accuracy in figures]
+        columns["PARAMETERS"] = [row[0] for row in figures]
+        columns["ACCURACY"] = [row[1] for row in figures]
     columns["SUMMARY"] = [
         row[3].partition("; ")[0] for row in rows
     ]  # 'list KIND NAME' shows all of it

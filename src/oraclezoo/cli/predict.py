@@ -20,6 +20,7 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     say,
     say_error,
+    wrapped,
 )
 from oraclezoo.cli._shared.examples import example
 
@@ -136,11 +137,11 @@ def command(
         elif as_json:
             rows.append(image_entry(predictor, reading, top))
         else:
-            click.echo(_line(image_entry(predictor, reading, top)))
+            click.echo(wrapped(_line(image_entry(predictor, reading, top))))
     if as_json:
         model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
         emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
-    else:
+    elif not unreadable:
         next_step("serve", *((model,) if model else ()))
     ctx.exit(1 if unreadable else 0)
 

@@ -164,15 +164,18 @@ def wrapped(text: str) -> str:
     if columns is None:
         return text
     import textwrap
+    import unicodedata
 
     lines = []
     for line in text.split("\n"):
+        # a Chinese character takes two columns
+        width = columns - sum(unicodedata.east_asian_width(c) in "WF" for c in line)
         indent = " " * (len(line) - len(line.lstrip()) + 2)
-        long = len(click.unstyle(line)) > columns
+        long = len(click.unstyle(line)) > width
         lines += (
             textwrap.wrap(
                 line,
-                columns,
+                width,
                 subsequent_indent=indent,
                 break_long_words=False,
                 break_on_hyphens=False,
@@ -244,7 +247,10 @@ def complete_names(
 def complete_recipes(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete bundled recipes, recipes of a bundled suite after a slash, and files."""
+    """Complete bundled recipes, recipes of a bundled suite after a slash, or files.
+
+    bash drops the names if there is an item for files beside them.
+    """
     from click.shell_completion import CompletionItem
 
     from oraclezoo.recipe import shipped
@@ -256,7 +262,7 @@ def complete_recipes(
     if slash and suite in suites():
         names = [name for name in Suite.load(suite).recipes if "/" in name]
     items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-    return [*items, CompletionItem(incomplete, type="file")]
+    return items or [CompletionItem(incomplete, type="file")]
 
 
 def complete_suites(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -269,17 +275,17 @@ def complete_suites(ctx: click.Context, parameter: click.Parameter, incomplete: 
 def complete_models(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete model names and folders."""
+    """Complete model names, or folders if no name fits."""
     from click.shell_completion import CompletionItem
 
     names = complete_names("model")(ctx, parameter, incomplete)
-    return [*map(CompletionItem, names), CompletionItem(incomplete, type="dir")]
+    return [*map(CompletionItem, names)] or [CompletionItem(incomplete, type="dir")]
 
 
 def complete_results(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete ids of published results, and files."""
+    """Complete ids of published results, or files if none fits."""
     from click.shell_completion import CompletionItem
 
     from oraclezoo.errors import ResultError
@@ -290,4 +296,4 @@ def complete_results(
     except ResultError:
         ids = []
     items = [CompletionItem(name) for name in ids if name.startswith(incomplete)]
-    return [*items, CompletionItem(incomplete, type="file")]
+    return items or [CompletionItem(incomplete, type="file")]

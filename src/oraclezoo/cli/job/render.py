@@ -23,9 +23,7 @@ def command() -> None:
 @command.command(
     "kubernetes",
     cls=common.Command,
-    epilog=example(
-        "oraclezoo job render kubernetes tiny --image repo/zoo --output pvc://claim/out"
-    ),
+    epilog=example("oraclezoo job render kubernetes tiny --image zoo --output pvc://claim/out"),
 )
 @common.common
 @common.retries
@@ -72,7 +70,7 @@ def kubernetes(
 @command.command(
     "vertex",
     cls=common.Command,
-    epilog=example("oraclezoo job render vertex tiny --image repo/zoo --output gs://bucket/out"),
+    epilog=example("oraclezoo job render vertex tiny --image zoo --output gs://bucket/out"),
 )
 @common.common
 @click.option("--no-retries", is_flag=True, help="Do not restart the job after a failure.")
@@ -113,7 +111,7 @@ def vertex(
 @command.command(
     "cloudrun",
     cls=common.Command,
-    epilog=example("oraclezoo job render cloudrun tiny --image repo/zoo --output gs://bucket/out"),
+    epilog=example("oraclezoo job render cloudrun tiny --image zoo --output gs://bucket/out"),
 )
 @common.common
 @common.retries
