@@ -44,7 +44,7 @@ def rich_table(
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1, 0, 0),
     )
     several = len({row.hardware_class for row in table.rows}) > 1
     shown = _columns(more, several)

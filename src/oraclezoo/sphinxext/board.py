@@ -25,7 +25,7 @@ from oraclezoo.ranking.page.row import row_page, title
 from oraclezoo.ranking.table import Table, tables
 
 if TYPE_CHECKING:
-    from sphinx.builders.html import StandaloneHTMLBuilder
+    from sphinx.builders import Builder
     from sphinx.environment import BuildEnvironment
     from sphinx.writers.html5 import HTML5Translator
 
@@ -134,7 +134,7 @@ def visit_html(translator: HTML5Translator, node: leaderboard) -> None:
     raise nodes.SkipNode
 
 
-def _resolved(html: str, builder: StandaloneHTMLBuilder, page: str) -> str:
+def _resolved(html: str, builder: Builder, page: str) -> str:
     """Return HTML whose links to pages and files are relative to a page."""
     here = builder.get_target_uri(page)
 

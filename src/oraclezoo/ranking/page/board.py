@@ -10,7 +10,7 @@ from oraclezoo.ranking.load import Entry
 from oraclezoo.ranking.page import chart
 from oraclezoo.ranking.page.columns import Column, Line, columns, lines
 from oraclezoo.ranking.page.commands import training_command
-from oraclezoo.ranking.page.facts import FACETS, Facts, choices, facts_of
+from oraclezoo.ranking.page.facts import FACETS, choices, facts_of
 from oraclezoo.ranking.page.links import Key, Links, key
 from oraclezoo.ranking.page.notes import rank_note
 from oraclezoo.ranking.page.text import element, safe
@@ -227,9 +227,7 @@ def _head(column: Column, name: str) -> str:
     )  # fmt: skip
 
 
-def _row(
-    line: Line, shown: Sequence[Column], table: Table, entry: Entry, links: Links
-) -> str:
+def _row(line: Line, shown: Sequence[Column], table: Table, entry: Entry, links: Links) -> str:
     row = line.row
     identity = anchor(table, row)
     cells = "".join(_cell(column, line, table) for column in shown)

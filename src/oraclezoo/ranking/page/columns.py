@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from oraclezoo.ranking.compression import UNCOMPRESSED
 from oraclezoo.ranking.comparison import MIN_COMMON_SEEDS
+from oraclezoo.ranking.compression import UNCOMPRESSED
 from oraclezoo.ranking.page import bars
 from oraclezoo.ranking.page.facts import Facts
 from oraclezoo.ranking.page.links import Links, linked

@@ -24,7 +24,8 @@ def confusion(predictions: Predictions) -> npt.NDArray[np.float64]:
     guesses = predictions.probabilities.argmax(axis=2)
     pairs = (predictions.labels * classes + guesses).ravel()
     counts = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares: npt.NDArray[np.float64] = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def recall_table(predictions: Predictions, names: Sequence[str]) -> str:

@@ -37,7 +37,10 @@ def neighbors(row: Row, rows: Sequence[Row], entries: Mapping[Key, Entry]) -> li
     worse = [other.number for other in rows if row.number in other.beaten_by]
     worse.sort(key=lambda n: abs(n - row.number))
     chosen = tied[: NEAREST - 2] + better[:1] + worse[:1]
-    rest = [*tied[NEAREST - 2 :], *sorted(better[1:] + worse[1:], key=lambda n: abs(n - row.number))]
+    rest = [
+        *tied[NEAREST - 2 :],
+        *sorted(better[1:] + worse[1:], key=lambda n: abs(n - row.number)),
+    ]
     chosen += rest[: NEAREST - len(chosen)]
     verdicts = dict.fromkeys(tied, "tie") | dict.fromkeys(better, "better")
     return [
@@ -66,7 +69,9 @@ def near_table(row: Row, found: Sequence[Neighbor], links: Links) -> str:
         )
         for each in found
     )
-    content = element("caption", "Nearest rows; the difference is this row minus the other") + element("thead", element("tr", top))
+    content = element(
+        "caption", "Nearest rows; the difference is this row minus the other"
+    ) + element("thead", element("tr", top))
     table = element("table", content + element("tbody", body))
     label = f"Rows near {row.label}"
     return element("div", table, class_="oz-scroll", tabindex=0, role="region", aria_label=label)

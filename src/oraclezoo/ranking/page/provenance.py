@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean
 from typing import Any
 
 from oraclezoo.card.receipt import LatencyRow
@@ -68,7 +69,7 @@ def robustness(scores: Robustness) -> str:
     severities = len(scores.corruptions[0].accuracy[0])
     head = ("corruption", *(str(level) for level in range(1, severities + 1)))
     rows = [
-        (one.name, *(number(sum(level) / len(level), 1, 0.01) for level in zip(*one.accuracy)))
+        (one.name, *(number(fmean(level), 1, 0.01) for level in zip(*one.accuracy, strict=True)))
         for one in scores.corruptions
     ]
     return table("Accuracy by severity, %, mean over seeds", head, rows)
@@ -129,9 +130,7 @@ def _framed(
     body = "".join(element("tr", row) for row in rows)
     content = element("caption", caption) + element("thead", element("tr", top))
     whole = element("table", content + element("tbody", body), class_=class_)
-    return element(
-        "div", whole, class_="oz-scroll", tabindex=0, role="region", aria_label=caption
-    )
+    return element("div", whole, class_="oz-scroll", tabindex=0, role="region", aria_label=caption)
 
 
 def _provenance(result: Result) -> Iterator[tuple[str, str]]:
