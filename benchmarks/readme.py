@@ -27,7 +27,7 @@ PICKS = ("best", "default", "tiny", "speed", "authors-cnn")
 """Recipes of the table: the most accurate row of each is shown."""
 CHOICES = {
     "oraclenet_b": "the most accurate",
-    "oraclenet_s": "the default: half the latency",
+    "oraclenet_s": "the default",
     "oraclenet_n": "the smallest, for browsers and small devices",
 }
 """Bundled models, and when to choose each."""
