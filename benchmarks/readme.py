@@ -27,12 +27,16 @@ PICKS = ("best", "default", "tiny", "speed", "authors-cnn")
 """Recipes of the table: the most accurate row of each is shown."""
 CHOICES = {
     "oraclenet_b": "the most accurate",
-    "oraclenet_s": "the default: half the latency",
+    "oraclenet_s": "the default",
     "oraclenet_n": "the smallest, for browsers and small devices",
 }
 """Bundled models, and when to choose each."""
-LONGEST = 14
-"""Lines of a command's output that the README shows."""
+OUTPUTS = ("predict", "train", "leaderboard", "quantize")
+"""Steps of ``first_minute.py`` whose output the README shows."""
+BUSY = 3.0
+"""Load average above which a time says more about the other work than about the command."""
+LONGEST = {"quantize": 3}
+"""Lines of a command's output that the README shows, if not all."""
 RUNTIMES = {"onnxruntime": "ONNX Runtime", "eager": "PyTorch"}
 PLACE = re.compile(r"(<!-- (\w+):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
 
@@ -112,15 +116,26 @@ def models() -> str:
 
 
 def install() -> str:
-    """Return the size and the time of an installation, and the time of the first commands."""
+    """Return the size of an installation, and the times that were measured on an idle machine."""
     data = json.loads(MEASURED.read_text(encoding="utf-8"))["data"]
     step = data["install"]
+    subjects = {"install": "Installing", "predict": "`predict`", "bench": "`bench`"}
+    times = [
+        f"{subject} takes {duration(data[name]['seconds'])}"
+        for name, subject in subjects.items()
+        if name in data and idle(data[name])
+    ]
+    sentence = f" {', '.join(times)} (on {step['machine']})." if times else ""
     return (
-        f"Installing takes {duration(step['seconds'])} and {step['bytes'] / 1e9:.1f} GB, nearly "
-        f"all of it PyTorch {step['torch']}; `predict` takes "
-        f"{duration(data['predict']['seconds'])} and `bench` {duration(data['bench']['seconds'])} "
-        f"(measured on {step['machine']}, shared with other work)."
+        f"The installation has {step['bytes'] / 1e9:.1f} GB, nearly all of it PyTorch "
+        f"{step['torch']}.{sentence}"
     )
+
+
+def idle(step: dict[str, Any]) -> bool:
+    """Return whether a step was measured on a machine without much other work."""
+    load = step.get("load")
+    return load is not None and bool(load <= BUSY)
 
 
 def duration(seconds: float) -> str:
@@ -132,8 +147,8 @@ def output(step: str) -> str:
     """Return a command with the output that ``first_minute.py`` recorded."""
     data: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))["data"][step]
     lines = data["output"]
-    if len(lines) > LONGEST:
-        lines = [*lines[:LONGEST], "..."]
+    if len(lines) > LONGEST.get(step, len(lines)):
+        lines = [*lines[: LONGEST[step]], "..."]
     return "\n".join(["```console", f"$ {data['command']}", *lines, "```"])
 
 
@@ -141,7 +156,7 @@ BLOCKS = {
     "table": table,
     "models": models,
     "install": install,
-    **{step: lambda step=step: output(step) for step in ("predict", "train", "bench", "quantize")},
+    **{step: lambda step=step: output(step) for step in OUTPUTS},
 }
 """Functions that return the text of each block."""
 

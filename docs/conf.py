@@ -26,7 +26,7 @@ extensions = [
     "oraclezoo.sphinxext",
     "oraclezoo_docs",
 ]
-exclude_patterns = ["_build", "npm", "zoo"]  # earlier versions generated pages in zoo/
+exclude_patterns = ["_build", "gallery", "npm", "zoo"]  # earlier versions generated pages in zoo/
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # would turn the dashes of --options into one

@@ -37,6 +37,7 @@ def supplies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("supplies")
     dataset = oz.registry().create("dataset", "glyphs-3k")
     part, test = dataset.split("train"), dataset.split("validation")
+    (folder / "mydata").mkdir()
     write_idx(folder / "mydata" / "train-images-idx3-ubyte.gz", part.images[:400])
     write_idx(folder / "mydata" / "train-labels-idx1-ubyte.gz", part.labels[:400].astype("uint8"))
     write_idx(folder / "mydata" / "t10k-images-idx3-ubyte.gz", test.images[:100])

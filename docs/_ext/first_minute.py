@@ -12,11 +12,11 @@ ROOT = MEASUREMENTS.parents[1]
 
 
 def install_figures() -> str:
-    """Return the size and the time of an installation."""
+    """Return the size of an installation."""
     step = read(NAME)["install"]
     return (
         f"The installation takes {step['bytes'] / 1e9:.1f} GB, nearly all of it PyTorch "
-        f"{step['torch']}, and took {step['seconds']:.0f} s on {step['machine']}.\n"
+        f"{step['torch']} (measured on {step['machine']}).\n"
     )
 
 

@@ -56,7 +56,7 @@ for axes in grid.flat:
 # Feature maps
 # ------------
 #
-# The response of eight channels after each of the three stages to the first character above.
+# The response of eight channels after each of the three stages to the second character above.
 image = torch.from_numpy(part.images[chosen[1]])[None, None] / 255
 stages = []
 hooks = [

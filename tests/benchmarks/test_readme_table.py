@@ -55,13 +55,13 @@ def test_long_outputs_are_cut(
 ) -> None:
     """The README shows the first lines of an output, and says that there are more."""
     readme = script("readme")
-    data = {"predict": {"command": "oraclezoo x", "output": [str(n) for n in range(40)]}}
+    data = {"quantize": {"command": "oraclezoo x", "output": [str(n) for n in range(40)]}}
     path = tmp_path / "measured.json"
     path.write_text(json.dumps({"data": data}))
     monkeypatch.setattr(readme, "MEASURED", path)
-    lines = readme.output("predict").split("\n")
+    lines = readme.output("quantize").split("\n")
     assert lines[:2] == ["```console", "$ oraclezoo x"]
-    assert len(lines) == readme.LONGEST + 4
+    assert len(lines) == readme.LONGEST["quantize"] + 4
     assert lines[-2:] == ["...", "```"]
 
 

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 NETWORK = "needs the network"
-CREDENTIALS = "needs a bucket or a cluster with credentials"
+CLUSTER = "needs a cluster, or a benchmark that runs in the background"
+CREDENTIALS = "needs a bucket with credentials"
 SERVER = "needs a running server; tests/server/test_serve_page.py sends the requests of the page"
 SHELL = "sets up a shell or an environment"
 INSTALL = "installs packages; the nox sessions do"
@@ -22,7 +23,8 @@ BUILT = "needs the browser runtime that `nox -s page` installs; tests/page runs 
 REPOSITORY = "needs the state of a pull request; tests/publish/test_submit.py runs it"
 
 EXEMPT = (
-    (r"(curl|docker|kubectl)\b", NETWORK),
+    (r"(curl|docker|podman|gh)\b", NETWORK),
+    (r"kubectl |oraclezoo bench (status|collect|cancel|.*--(on (slurm|ray)|detach)\b)", CLUSTER),
     (r"oraclezoo data fetch", NETWORK),
     (r"ORACLEZOO_DATA_URL=\S+ oraclezoo data fetch", NETWORK),
     (r"oraclezoo models fetch", NETWORK),
@@ -32,7 +34,7 @@ EXEMPT = (
     (r"(pip|npm) install", INSTALL),
     (r"(python|py) -m (venv|http\.server)|source |\.venv", SHELL),
     (r"oraclezoo completion", SHELL),
-    (r"nox |\.nox|pytest ", INSTALL),
+    (r"(sudo )?nox |\.nox|pytest ", INSTALL),
     (r"(PYTHONPATH=\S+ )?(python|bash) benchmarks/", SCRIPT),
     (r".*--device cuda", DEVICE),
     (r"(git|tar|sha256sum|wc) ", STANDARD),
