@@ -186,7 +186,8 @@ class Job:
         id: Identifier of the task, unique within the campaign: letters and digits.
         label: Name for listings and queues, e.g. ``default seed 3``.
         folder: The task's folder.
-        command: Command that runs the task: ``(python, "-m", "oraclezoo.jobs", folder)``.
+        command: Command that runs the task: Python, ``-m oraclezoo.jobs``, the folder, and a word
+            that identifies this submission.
         reads: Files and folders outside ``folder`` that the task needs.
         writes: Folders outside ``folder`` that the task writes; an interrupted task resumes from
             their content.

@@ -12,7 +12,7 @@ def _run() -> int:
         return main()
     from oraclezoo.jobs.worker import run_task
 
-    return run_task(sys.argv[1])
+    return run_task(*sys.argv[1:3])
 
 
 if __name__ == "__main__":

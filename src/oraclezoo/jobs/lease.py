@@ -49,26 +49,35 @@ class Owner:
         token: Random identifier of this attempt.
         host: Name of the machine.
         process: Identifier of the process on this boot of this machine; None if unsupported.
+        submission: Submission that started the process; empty if unknown.
     """
 
     token: str
     host: str
     process: str | None = None
+    submission: str = ""
 
     @classmethod
-    def here(cls) -> Owner:
+    def here(cls, submission: str = "") -> Owner:
         """Return this process as an owner."""
-        return cls(secrets.token_hex(8), socket.gethostname(), _process(os.getpid()))
+        return cls(secrets.token_hex(8), socket.gethostname(), _process(os.getpid()), submission)
 
     def is_gone(self) -> bool:
         """Return whether the process is known to be dead; False on another machine."""
+        return self._runs() is False
+
+    def is_here(self) -> bool:
+        """Return whether the process is known to be running on this machine."""
+        return self._runs() is True
+
+    def _runs(self) -> bool | None:
         here = _process(os.getpid())
         if self.process is None or here is None:
-            return False
+            return None
         machine, _, process = self.process.rpartition("/")
         if machine != here.rpartition("/")[0]:
-            return False
-        return _process(int(process.partition("-")[0])) != self.process
+            return None
+        return _process(int(process.partition("-")[0])) == self.process
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,6 @@ class Held:
         self.attempt = attempt
         self.lost = False
         """Whether another process has superseded this one, which must stop."""
-        self._next = Attempt(attempt.folder, attempt.number + 1).path
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -183,19 +191,21 @@ class Held:
         pause = min(2.0, lease_s() / 10)
         while True:
             with suppress(OSError):  # e.g. a full disk: the next beat may succeed
-                self.lost = self.lost or self._next.exists()
+                last = attempts(self.attempt.folder)[-1:]
+                self.lost = self.lost or (bool(last) and last[0].number > self.attempt.number)
                 self.attempt.mark(BEAT)
             if self._ended.wait(pause):
                 return
 
 
-def claim(folder: Path) -> Held | None:
+def claim(folder: Path, submission: str = "") -> Held | None:
     """Become the owner of a folder.
 
     An owner without a sign of life is watched until it beats or counts as dead.
 
     Args:
         folder: The folder, which exists.
+        submission: Submission that started this process.
 
     Returns:
         The folder as held by this process, to be used as a context manager; None if another process
@@ -210,11 +220,18 @@ def claim(folder: Path) -> Held | None:
             if observer.moved:
                 return None
             time.sleep(min(0.5, lease_s() / 10))
-        listed = attempts(folder)
-        attempt = Attempt(folder, listed[-1].number + 1 if listed else 1)
-        if write_once(attempt.path, json.dumps(encode(Owner.here())).encode()):
+        attempt = next_attempt(folder, submission)
+        if attempt is not None:
             return Held(attempt)
         observer = Observer(folder)  # somebody else was faster
+
+
+def next_attempt(folder: Path, submission: str = "") -> Attempt | None:
+    """Create the next attempt of a folder; return None if another process was faster."""
+    listed = attempts(folder)
+    attempt = Attempt(folder, listed[-1].number + 1 if listed else 1)
+    content = json.dumps(encode(Owner.here(submission))).encode()
+    return attempt if write_once(attempt.path, content) else None
 
 
 def write_once(path: Path, content: bytes) -> bool:

@@ -51,6 +51,9 @@ class Request(Protocol):
 
     ACTION: ClassVar[str]
     """Handler, as ``module:function``; called with the request and a :class:`Channel`.
+
+    A class attribute ``INCIDENTAL``, if there is one, has the names of the fields that do not
+    affect the outcome.
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]

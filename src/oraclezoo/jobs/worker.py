@@ -1,8 +1,8 @@
 """Worker of a task: run the request in a folder, at most one worker at a time.
 
-``python -m oraclezoo.jobs FOLDER`` ends immediately if the task is finished or if another worker
-runs it. It may be started again at any time and on any machine that sees the folder. From the
-second attempt on, the field ``resume`` of the request is true.
+``python -m oraclezoo.jobs FOLDER [SUBMISSION]`` ends immediately if the task is finished or if
+another worker runs it. It may be started again at any time and on any machine that sees the folder.
+From the second attempt on, the field ``resume`` of the request is true.
 """
 
 from __future__ import annotations
@@ -57,11 +57,12 @@ class FileChannel(Channel):
         self._events.write(json.dumps(event_to_json(event)) + "\n")
 
 
-def run_task(folder: str | Path) -> int:
+def run_task(folder: str | Path, submission: str = "") -> int:
     """Run the task of a folder, unless it is finished or another worker runs it.
 
     Args:
         folder: The task's folder, with ``request.json``.
+        submission: Name of the submission, which its attempts record.
 
     Returns:
         The exit status: 0, also if there is nothing to do, or that of the error.
@@ -69,7 +70,7 @@ def run_task(folder: str | Path) -> int:
     task = TaskFolder(Path(folder).resolve())
     if task.end() is not None:
         return 0
-    held = claim(task.path)
+    held = claim(task.path, submission)
     if held is None:
         sys.stderr.write(f"{task.path}: another worker runs this task\n")
         return 0
