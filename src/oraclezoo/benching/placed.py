@@ -20,7 +20,7 @@ from oraclezoo.codec import decode, encode
 from oraclezoo.contracts import Executor
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, InUseError, ResultError
-from oraclezoo.executors.campaign import FOLDER, Campaign, CampaignRecord
+from oraclezoo.executors.campaign import FOLDER, Campaign, CampaignRecord, Counts
 from oraclezoo.executors.dispatch import submitted_handles
 from oraclezoo.jobs import Failed
 from oraclezoo.jobs.task import TaskFolder
@@ -168,7 +168,6 @@ def bench_on(
     campaign.folder.mkdir(parents=True, exist_ok=True)
     with campaign.submitting(plan.say) as should_stop:
         campaign.write(_record(placement, plan))
-        plan.say(f"campaign {campaign.id} in {campaign.folder}")
         executor = placement.create(shared.registry, campaign.executor_folder)
         try:
             mode = Submitted(
@@ -183,6 +182,8 @@ def bench_on(
             submission = Submission(
                 rows.values(), seeds, campaign, plan.totals, executor, should_stop
             )
+            campaign.write_progress(Counts(submission.total, waiting=submission.total))
+            plan.say(f"campaign {campaign.id} in {campaign.folder}")
             finished = _run(submission, wait=not (placement.leave and executor.outlives))
             if not finished:
                 return []

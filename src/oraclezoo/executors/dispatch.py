@@ -69,6 +69,7 @@ class Dispatch:
         self, root: Path, executor: Executor, should_stop: Callable[[], bool] = lambda: False
     ) -> None:
         self.root, self.executor, self.should_stop = root, executor, should_stop
+        self._added: set[str] = set()
         self._pending: dict[str, _Pending] = {}
 
     def add(self, task: Task) -> None:
@@ -80,8 +81,9 @@ class Dispatch:
         Raises:
             OSError: Its folder cannot be written.
         """
-        if task.id in self._pending:
+        if task.id in self._added:
             return
+        self._added.add(task.id)
         folder = task.create(self.root)
         folder.reopen()
         pending = _Pending(task, folder, Observer(folder.path))

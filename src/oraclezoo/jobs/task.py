@@ -115,7 +115,7 @@ class TaskFolder:
         try:
             document = json.loads((self.path / "end.json").read_bytes())
             return event_from_json(document)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError):
             return None
 
     def finish(self, last: Event) -> bool:
@@ -123,8 +123,14 @@ class TaskFolder:
 
         Raises OSError if it cannot be written.
         """
-        content = json.dumps(event_to_json(last), ensure_ascii=False)
-        return write_once(self.path / "end.json", content.encode())
+        content = json.dumps(event_to_json(last), ensure_ascii=False).encode()
+        path = self.path / "end.json"
+        if write_once(path, content):
+            return True
+        if self.end() is None:  # unreadable
+            write_atomically(path, content)
+            return True
+        return False
 
     def reopen(self) -> None:
         """Let a failed task be tried again; the failure is kept in another file."""
