@@ -139,7 +139,11 @@ from oraclezoo.executors.dispatch import Dispatch
 from oraclezoo.executors.local import Local
 from oraclezoo.executors.probe import Probe
 from oraclezoo.jobs.task import Task
-from oraclezoo.testing.executors import Outcomes
+
+class Silent:
+    def on_start(self, task): ...
+    def on_event(self, task, event): ...
+    def on_end(self, task, last): ...
 
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 campaign = Campaign(folder / "campaign")
@@ -148,7 +152,7 @@ with campaign.submitting(print) as should_stop:
     dispatch = Dispatch(campaign.tasks, executor, should_stop)
     for number in range(count):
         dispatch.add(Task(Probe(number, folder / "work" / str(number)), f"job {number}"))
-    dispatch.run(Outcomes())
+    dispatch.run(Silent())
     executor.close()
 """
 
@@ -220,7 +224,7 @@ def test_a_second_submitter_waits_and_takes_over(
 ) -> None:
     """While the first lives, the second does nothing; afterwards it does what is missing."""
     monkeypatch.setenv(VARIABLE, "5")
-    command = [sys.executable, "-c", SUBMIT, str(tmp_path), "8"]
+    command = [sys.executable, "-u", "-c", SUBMIT, str(tmp_path), "60"]
     first = subprocess.Popen(command)
     until = time.monotonic() + 120
     while not (tmp_path / "work").exists() and time.monotonic() < until:
@@ -231,4 +235,4 @@ def test_a_second_submitter_waits_and_takes_over(
     first.kill()
     first.wait()
     assert second.wait(timeout=300) == 0
-    check_all_done_once(tmp_path, 8)
+    check_all_done_once(tmp_path, 60)
