@@ -53,8 +53,8 @@ class Placement:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether jobs run on other machines."""
-        return self.executor != "oraclezoo:local"
+        """Whether jobs run on other machines, or with a different number of threads."""
+        return self.executor != "oraclezoo:local" or self.options["threads"] is not None
 
     def create(self, registry: Registry, folder: Path) -> Executor:
         """Connect to the executor. Raises OracleZooError."""
