@@ -202,16 +202,20 @@ def check_all_done_once(folder: Path, jobs: int) -> None:
 
 
 @POSIX
-def test_random_kills_lose_nothing(tmp_path: Path) -> None:
+def test_random_kills_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers and submitters are killed; every job ends, and none is done twice."""
+    monkeypatch.setenv("ORACLEZOO_JOB_ATTEMPTS", "100")
     with_kills(tmp_path, 12, 6, seed=int(os.environ.get("ORACLEZOO_TEST_SEED", "1")))
     check_all_done_once(tmp_path, 12)
 
 
 @POSIX
 @pytest.mark.full
-def test_a_hundred_random_kills_lose_nothing(tmp_path: Path) -> None:
+def test_a_hundred_random_kills_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same, a hundred times."""
+    monkeypatch.setenv("ORACLEZOO_JOB_ATTEMPTS", "100")
     seed = int(os.environ.get("ORACLEZOO_TEST_SEED", "2"))
     print(f"ORACLEZOO_TEST_SEED={seed}")  # to repeat the run
     with_kills(tmp_path, 200, 100, seed=seed)

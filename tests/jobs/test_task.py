@@ -13,7 +13,7 @@ import pytest
 from oraclezoo.executors.probe import Behavior, Probe, Probed
 from oraclezoo.jobs import Failed, Message
 from oraclezoo.jobs.lease import attempts
-from oraclezoo.jobs.task import ATTEMPTS, Task, TaskFolder
+from oraclezoo.jobs.task import VARIABLE, Task, TaskFolder
 
 
 @dataclass(frozen=True)
@@ -82,16 +82,19 @@ def test_a_failure_is_kept_and_may_be_tried_again(tmp_path: Path) -> None:
     assert isinstance(task.end(), Failed)
 
 
-def test_a_job_that_dies_again_and_again_fails(tmp_path: Path) -> None:
-    """After a fixed number of deaths, the next worker records the failure."""
+def test_a_job_that_dies_again_and_again_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the number of deaths that are allowed, the next worker records the failure."""
+    monkeypatch.setenv(VARIABLE, "2")
     task = probe(tmp_path, "die")
-    for _ in range(ATTEMPTS):
+    for _ in range(2):
         assert run(task) < 0
         assert task.end() is None
     assert run(task) == 0
     last = task.end()
     assert isinstance(last, Failed)
-    assert (last.reason, "3 times" in last.message) == ("killed", True)
+    assert (last.reason, "2 times" in last.message) == ("killed", True)
 
 
 def test_torn_events_are_skipped(tmp_path: Path) -> None:

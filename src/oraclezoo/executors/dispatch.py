@@ -55,9 +55,9 @@ class _Pending:
 class Dispatch:
     """Tasks that an executor runs.
 
-    A task whose worker died is submitted again, and recorded as failed after
-    :data:`oraclezoo.jobs.task.ATTEMPTS` deaths. A task that a live worker of another submission
-    runs is waited for. Only one process at a time may dispatch the tasks of a folder.
+    A task whose worker died is submitted again, and recorded as failed after as many deaths as
+    :func:`oraclezoo.jobs.task.attempts_allowed` returns. A task that a live worker of another
+    submission runs is waited for. Only one process at a time may dispatch the tasks of a folder.
 
     Args:
         root: Folder of the task folders.

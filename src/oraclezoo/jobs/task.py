@@ -32,11 +32,18 @@ from oraclezoo.storage import write_atomically
 LOG = "log.txt"
 """Output of a task's processes, except events."""
 
-ATTEMPTS = 3
-"""Number of workers that may die before a task counts as failed."""
+VARIABLE = "ORACLEZOO_JOB_ATTEMPTS"
+"""Environment variable with the number of workers that may die before a task counts as failed."""
 
 INTERRUPTIONS = 100
 """Number of times that a task may be interrupted and resumed before it counts as failed."""
+
+
+def attempts_allowed() -> int:
+    """Return the number of workers that may die before a task counts as failed; 3 by default."""
+    text = os.environ.get(VARIABLE, "")
+    return int(text) if text.isdecimal() and int(text) else 3
+
 
 _FAILED = re.compile(r"failed-(\d+)\.json")
 
@@ -152,9 +159,10 @@ class TaskFolder:
         """
         ends = [attempt.beats()[-1:] for attempt in self.attempts()]
         lost, interrupted = ends.count(DEAD), ends.count(RELEASED)
-        if lost < ATTEMPTS and interrupted < INTERRUPTIONS:
+        allowed = attempts_allowed()
+        if lost < allowed and interrupted < INTERRUPTIONS:
             return None
-        times = f"died {lost} times" if lost >= ATTEMPTS else f"was interrupted {interrupted} times"
+        times = f"died {lost} times" if lost >= allowed else f"was interrupted {interrupted} times"
         tail = self.log_tail()
         lines = [line for line in tail.splitlines() if line.strip()]
         detail = f": {lines[-1].strip()}" if lines else ""
