@@ -17,7 +17,7 @@ import torch
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
 from oraclezoo.artifacts.run import occupied, writable
-from oraclezoo.benching.placed import BenchCall, Placement, Plan, bench_on
+from oraclezoo.benching.placed import BenchCall, Plan, bench_on
 from oraclezoo.benching.progress import Progress
 from oraclezoo.benching.recipe import Mode, RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
@@ -32,6 +32,7 @@ from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
+from oraclezoo.executors.placement import Placement
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve

@@ -17,52 +17,16 @@ from oraclezoo.benching.recipe import Mode, RecipeBench
 from oraclezoo.benching.shared import Shared
 from oraclezoo.benching.submitted import Submission, Submitted, Totals
 from oraclezoo.codec import decode, encode
-from oraclezoo.contracts import Executor
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import InterruptedRunError, InUseError, ResultError
 from oraclezoo.executors.campaign import FOLDER, Campaign, CampaignRecord, Counts
 from oraclezoo.executors.dispatch import submitted_handles
+from oraclezoo.executors.placement import Placement
 from oraclezoo.jobs import Failed
 from oraclezoo.jobs.task import TaskFolder
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.result import Result, timestamp
-from oraclezoo.specs import Value
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where jobs run.
-
-    Attributes:
-        executor: Qualified name of the executor.
-        options: All its options.
-        leave: Whether to return once everything is submitted, if jobs outlive the process.
-    """
-
-    executor: str
-    options: Mapping[str, Value]
-    leave: bool = False
-
-    @classmethod
-    def of(
-        cls, name: str, options: Mapping[str, object], registry: Registry, *, leave: bool
-    ) -> Placement:
-        """Resolve the name and the options of an executor. Raises UsageError."""
-        return cls(*registry.resolve("executor", name, options), leave)
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether jobs run on other machines, or with a different number of threads."""
-        return self.executor != "oraclezoo:local" or self.options["threads"] is not None
-
-    def create(self, registry: Registry, folder: Path) -> Executor:
-        """Connect to the executor. Raises OracleZooError."""
-        folder.mkdir(parents=True, exist_ok=True)
-        executor: Executor = registry.create(
-            "executor", self.executor, folder=folder.resolve(), **self.options
-        )
-        return executor
 
 
 @dataclass(frozen=True, kw_only=True)

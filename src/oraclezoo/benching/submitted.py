@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from oraclezoo.executors.campaign import Campaign, Counts, Failure
 from oraclezoo.executors.dispatch import Dispatch
 from oraclezoo.jobs import Event, Failed, Message
 from oraclezoo.jobs.lease import Observer
-from oraclezoo.jobs.task import Task
+from oraclezoo.jobs.task import Task, TaskFolder
 from oraclezoo.ranking import ledger
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.recipe.variants import Variant
@@ -162,20 +163,29 @@ class Submission:
         """Add the job of a seed, unless its scored run exists; then its variants."""
         status = row.status(seed)
         if status == "scored":
-            row.reuse(seed)
-            self._trained(row, seed)
+            self._reuse(row, seed)
             return
         processes = None if row.timed else 1  # the number of neighbors is not known
         request = row.jobs.request(seed, resume=bool(status), processes=processes)
         reads, writes = _folders(row, seed)
         inputs = _digest(row.jobs.provenance(seed))
         task = Task(request, f"{row.recipe.label} seed {seed}", inputs, reads, writes)
-        if not status and Observer(self.campaign.tasks / task.id).live() is None:
+        folder = TaskFolder(self.campaign.tasks / task.id)
+        if not isinstance(folder.end(), (Failed, type(None))):
+            if row.status(seed) == "scored":  # a job of an earlier process has just ended
+                self._reuse(row, seed)
+                return
+            shutil.rmtree(folder.path)  # its run was removed
+        if not status and Observer(folder.path).live() is None:
             run = row.jobs.run(seed)  # so that no later attempt resumes from a run that is not used
             for name in (run.FILE, "last.safetensors"):
                 (run.folder / name).unlink(missing_ok=True)
         self._places[task.id] = _Place(row, seed)
         self.dispatch.add(task)
+
+    def _reuse(self, row: RecipeBench, seed: int) -> None:
+        row.reuse(seed)
+        self._trained(row, seed)
 
     def _add_measurement(self, row: RecipeBench) -> None:
         run = next(iter(row.runs.values()))
