@@ -212,7 +212,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["ORACLEZOO_JOB_ATTEMPTS"] = "1000"
     figures = {
-        "memory": memory(arguments.jobs, 2),  # before torch is imported
+        "memory": memory(arguments.jobs, 8),  # before torch is imported
         "overhead": overhead(min(arguments.jobs, 100)),
         "kills": small_kills(2 * arguments.kills, arguments.kills),
     }

@@ -153,10 +153,10 @@ class WorkerPopen:
         self._process.join()
         return self._process.exitcode
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal if the process is running."""
-        if self._process.pid is not None and self._process.exitcode is None:
-            os.kill(self._process.pid, number)
+    def terminate(self) -> None:
+        """Send SIGTERM if the process is running."""
+        if self._process.exitcode is None:
+            self._process.terminate()
 
 
 class WorkerSubprocess:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -71,8 +70,8 @@ class Local:
         wanted = set(handles)
         self._waiting = deque(item for item in self._waiting if item[0] not in wanted)
         for handle in wanted & self._running.keys():
-            # harmless if the terminal has sent it already; Windows cannot send SIGINT to a process
-            self._running[handle].send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+            # SIGINT may be ignored while the process starts, e.g. in the background of a shell
+            self._running[handle].terminate()
 
     def close(self) -> None:
         """Interrupt all jobs and wait for their end."""

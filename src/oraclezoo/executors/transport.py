@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -134,7 +132,7 @@ def _wait(process: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> 
     while process.poll() is None:
         if should_stop() and not stopping:
             stopping = True
-            process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
+            process.terminate()  # SIGINT may be ignored while the process starts
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.5)
 
