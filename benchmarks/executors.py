@@ -7,7 +7,7 @@ kills      small jobs while workers and submitting processes are killed at rando
            outcomes are missing, and how many jobs were started again after their outcome
 trainings  a benchmark with real trainings under random kills, compared with an undisturbed one
 
-    python benchmarks/executors.py [--jobs 2000] [--kills 100] [--training-kills 10] [--out FILE]
+    python benchmarks/executors.py [--jobs 2000] [--kills 100] [--training-kills 8] [--out FILE]
 
 Output: benchmarks/measurements/executors.json. Needs /proc.
 """
@@ -40,8 +40,8 @@ from oraclezoo.jobs.task import Task, TaskFolder
 SCHEMA = "oraclezoo/executors/1"
 IMPORTS = "import oraclezoo.jobs.worker, oraclezoo.executors.probe"
 RECIPE = (
-    *("authors-cnn", "--track", "glyphs-3k", "--seeds", "3", "--device", "cpu"),
-    *("-s", "backbone.name=lenet5", "-s", "budget.epochs=6"),
+    *("authors-cnn", "--track", "glyphs-3k", "--seeds", "2", "--device", "cpu"),
+    *("-s", "backbone.name=lenet5", "-s", "budget.epochs=4"),
 )
 
 
@@ -130,14 +130,15 @@ def killing(command: list[str], kills: int, pause_s: float, seed: int) -> Figure
             with suppress(OSError):
                 path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
                 children = path.read_text().split()
+            if not children:  # it has just started, or is about to end
+                continue
             if generator.random() < 0.3:
                 process.kill()
                 submitters += 1
                 break
-            if children:
-                with suppress(ProcessLookupError):
-                    os.kill(int(generator.choice(children)), signal.SIGKILL)
-                    workers += 1
+            with suppress(ProcessLookupError):
+                os.kill(int(generator.choice(children)), signal.SIGKILL)
+                workers += 1
         if process.wait() == 0:
             return {"seed": seed, "killed_workers": workers, "killed_submitters": submitters}
         if process.returncode > 0:
@@ -195,7 +196,7 @@ def parse() -> argparse.Namespace:
     parser = options(__doc__)
     parser.add_argument("--jobs", type=positive, default=2000, help="jobs for the memory")
     parser.add_argument("--kills", type=positive, default=100, help="kills of small jobs")
-    parser.add_argument("--training-kills", type=positive, default=10, help="kills of trainings")
+    parser.add_argument("--training-kills", type=positive, default=8, help="kills of trainings")
     parser.add_argument("--submit", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:
@@ -214,7 +215,7 @@ def main() -> None:
     figures = {
         "memory": memory(arguments.jobs, 8),  # before torch is imported
         "overhead": overhead(min(arguments.jobs, 100)),
-        "kills": small_kills(2 * arguments.kills, arguments.kills),
+        "kills": small_kills(4 * arguments.kills, arguments.kills),
     }
     if arguments.training_kills:
         figures["trainings"] = training_kills(arguments.training_kills)

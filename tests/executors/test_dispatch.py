@@ -179,14 +179,16 @@ def with_kills(folder: Path, jobs: int, kills: int, seed: int) -> tuple[int, int
                 break
             time.sleep(generator.uniform(0, 0.5))
             workers = children(process.pid)
+            if not workers:  # it has just started, or is about to end
+                continue
             if generator.random() < 0.3:
                 process.kill()
                 process.wait()
                 killed_submitters += 1
-            elif workers:
-                with suppress(ProcessLookupError):
-                    os.kill(generator.choice(workers), signal.SIGKILL)
-                    killed_workers += 1
+                continue
+            with suppress(ProcessLookupError):
+                os.kill(generator.choice(workers), signal.SIGKILL)
+                killed_workers += 1
         if process.returncode == 0:
             return killed_workers, killed_submitters
 
@@ -205,8 +207,12 @@ def check_all_done_once(folder: Path, jobs: int) -> None:
 def test_random_kills_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers and submitters are killed; every job ends, and none is done twice."""
     monkeypatch.setenv("ORACLEZOO_JOB_ATTEMPTS", "100")
-    with_kills(tmp_path, 12, 6, seed=int(os.environ.get("ORACLEZOO_TEST_SEED", "1")))
-    check_all_done_once(tmp_path, 12)
+    workers, submitters = with_kills(
+        tmp_path, 30, 6, seed=int(os.environ.get("ORACLEZOO_TEST_SEED", "1"))
+    )
+    assert workers
+    assert submitters
+    check_all_done_once(tmp_path, 30)
 
 
 @POSIX
@@ -218,8 +224,9 @@ def test_a_hundred_random_kills_lose_nothing(
     monkeypatch.setenv("ORACLEZOO_JOB_ATTEMPTS", "100")
     seed = int(os.environ.get("ORACLEZOO_TEST_SEED", "2"))
     print(f"ORACLEZOO_TEST_SEED={seed}")  # to repeat the run
-    with_kills(tmp_path, 200, 100, seed=seed)
-    check_all_done_once(tmp_path, 200)
+    workers, submitters = with_kills(tmp_path, 400, 100, seed=seed)
+    assert workers + submitters == 100
+    check_all_done_once(tmp_path, 400)
 
 
 @POSIX
