@@ -75,16 +75,21 @@ def run(folder: Path, jobs: int, workers: int) -> tuple[float, list[int]]:
 
 
 def overhead(jobs: int) -> Figures:
-    """Return the seconds per job beyond the job's own imports."""
-    imports = []
-    for _ in range(10):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", IMPORTS], check=True)
-        imports.append(time.perf_counter() - start)
+    """Return the seconds per job beyond the job's own imports, as medians of alternating turns."""
+    imports, totals = [], []
     with tempfile.TemporaryDirectory() as name:
-        seconds, _ = run(Path(name), jobs, 1)
-    each, alone = seconds / jobs, median(imports)
-    return {"jobs": jobs, "job_s": each, "imports_s": alone, "overhead_s": each - alone}
+        for number in range(jobs):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+            imports.append(time.perf_counter() - start)
+            totals.append(run(Path(name) / str(number), 1, 1)[0])
+    differences = [total - alone for total, alone in zip(totals, imports, strict=True)]
+    return {
+        "jobs": jobs,
+        "job_s": median(totals),
+        "imports_s": median(imports),
+        "overhead_s": median(differences),
+    }
 
 
 def memory(jobs: int, workers: int) -> Figures:
@@ -214,7 +219,7 @@ def main() -> None:
     os.environ["ORACLEZOO_JOB_ATTEMPTS"] = "1000"
     figures = {
         "memory": memory(arguments.jobs, 8),  # before torch is imported
-        "overhead": overhead(min(arguments.jobs, 100)),
+        "overhead": overhead(min(arguments.jobs, 50)),
         "kills": small_kills(4 * arguments.kills, arguments.kills),
     }
     if arguments.training_kills:

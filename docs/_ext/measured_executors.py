@@ -11,8 +11,8 @@ def executors() -> str:
     overhead, memory, kills = data["overhead"], data["memory"], data["kills"]
     trainings = data.get("trainings")
     lines = [
-        f"- A job costs {overhead['overhead_s']:.2f} s beyond its own imports ({overhead['jobs']} "
-        f"small jobs one after another; imports {overhead['imports_s']:.2f} s). Small jobs do not "
+        f"- A job costs {overhead['overhead_s']:.2f} s beyond its own imports (median of "
+        f"{overhead['jobs']} small jobs; imports {overhead['imports_s']:.2f} s). Small jobs do not "
         "import PyTorch.",
         f"- While {memory['jobs']:,} small jobs run, the memory of the submitting process grows by "
         f"{memory['growth_bytes'] / 1e6:.1f} MB, to {memory['end_bytes'] / 1e6:.0f} MB.",
