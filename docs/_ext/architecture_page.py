@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "trackers",
     ),
-    ("artifacts", "jobs", "testing", "sphinxext", "cloud", "server"),
+    ("artifacts", "jobs", "executors", "testing", "sphinxext", "cloud", "server"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from measured import table
 
 from oraclezoo.cli import COMMANDS, SECTIONS
+from oraclezoo.cli.bench import SUBCOMMANDS
 
 FOLDER = Path(__file__).resolve().parents[1] / "reference" / "cli"
 GUIDES = {
@@ -77,6 +78,16 @@ def _pages() -> Iterator[tuple[Path, str]]:
             f"   :prog: oraclezoo {name}",
             "   :nested: full",
             "",
+            *(_subcommands() if name == "bench" else []),
             *([f".. seealso:: {guides}", ""] if guides else []),
         ]
         yield FOLDER / f"{name}.rst", "\n".join(lines)
+
+
+def _subcommands() -> list[str]:
+    """Return the directives of the subcommands of ``bench``, which is no group."""
+    return [
+        line
+        for name, (target, _) in SUBCOMMANDS.items()
+        for line in (f".. click:: {target}", f"   :prog: oraclezoo bench {name}", "")
+    ]

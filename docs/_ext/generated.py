@@ -22,6 +22,7 @@ import measured_compressible
 import measured_compression
 import measured_convert
 import measured_engine
+import measured_executors
 import measured_faults
 import measured_finetuning
 import measured_glyphs
@@ -185,6 +186,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_compression.compression_chain,
         measured_compression.compression_mobile,
         measured_convert.convert_throughput,
+        measured_executors.executors,
         measured_faults.faults,
         measured_finetuning.finetuning,
         measured_glyphs.glyphs_transfer,

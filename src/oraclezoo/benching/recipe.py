@@ -30,8 +30,9 @@ from oraclezoo.result import Failure, Result, data_key
 class Mode(Protocol):
     """Strategy for running the jobs of a row."""
 
-    timed: bool
-    """Whether times are reported."""
+    @property
+    def timed(self) -> bool:
+        """Whether times are reported."""
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Return whether an existing run can be used instead of a new one."""
@@ -79,6 +80,10 @@ class RecipeBench:
         self.failures: list[Failure] = []
         self.fractions: dict[int, float] = {}
         """Finished fraction of each running job, keyed by seed."""
+        self.measurement: Event | None = None
+        """Outcome of the measurement, if it has been run already."""
+        self.timed = mode.timed
+        """Whether times are reported."""
         self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
@@ -91,7 +96,15 @@ class RecipeBench:
         self.train(seeds)
         measured = self._measure()
         return compose_result(
-            Jobs(self.recipe, self.dataset, self.runs, self.failures, measured, self.mode.timed),
+            Jobs(
+                self.recipe,
+                self.dataset,
+                self.runs,
+                self.failures,
+                measured,
+                self.timed,
+                self.shared.elsewhere,
+            ),
             self.shared.registry,
             self.shared.results,
             device=self.shared.execution.device,
@@ -263,16 +276,21 @@ class RecipeBench:
                 f"one are kept in {self.shared.runs}: run the same command again to continue"
             ) from error
 
+    def measurement_request(self) -> Measurement:
+        """Return the request to measure the model of the first seed; there must be one."""
+        run = next(iter(self.runs.values()))
+        return Measurement(run.folder, self.shared.execution.device, self.timed, self.exported)
+
     def _measure(self) -> Measured | None:
         """Measure the model of the first seed. Return None if the measurement fails."""
         if not self.runs:
             return None
         self.report("measure", None)
-        seed, run = next(iter(self.runs.items()))
-        device = self.shared.execution.device
-        request = Measurement(run.folder, device, self.mode.timed, self.exported)
+        seed = next(iter(self.runs))
         try:
-            measured = run_job(request, lambda event: self.pass_message(event, None))
+            measured = self.measurement or run_job(
+                self.measurement_request(), lambda event: self.pass_message(event, None)
+            )
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
                 f"stopped while measuring {self.recipe.label}; finished jobs are kept in "

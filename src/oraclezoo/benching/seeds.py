@@ -35,7 +35,7 @@ class Concurrent:
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Accept a run if all its parts have this provenance, except for timing-related entries."""
         parts = (record.provenance, *record.parts)
-        return all(_without_times(part) == _without_times(current) for part in parts)
+        return all(without_times(part) == without_times(current) for part in parts)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Reuse scored runs and train the remaining seeds.
@@ -174,7 +174,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _without_times(provenance: Provenance) -> Provenance:
+def without_times(provenance: Provenance) -> Provenance:
     """Return a run's provenance without the entries that only affect its training time."""
     hardware = {k: v for k, v in provenance.hardware.items() if k not in TIME_ONLY}
     return replace(provenance, compile="", hardware=hardware)

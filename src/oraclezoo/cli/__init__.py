@@ -17,7 +17,7 @@ from oraclezoo.cli._shared.group import LazyGroup, Section
 COMMANDS = {
     "list": (
         "oraclezoo.cli.list_:command",
-        "List available backbones, optimizers, schedulers, data sets and trackers.",
+        "List available components: backbones, optimizers, data sets, trackers, executors.",
     ),
     "plugins": ("oraclezoo.cli.plugins:command", "List plugins and their status."),
     "recipe": ("oraclezoo.cli.recipe:command", "List and show recipes."),

@@ -46,7 +46,7 @@ def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: s
 @json_option
 @pass_app
 def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> None:
-    """List backbones, optimizers, schedulers, data sets, trackers and models.
+    """List backbones, optimizers, schedulers, data sets, trackers, models and executors.
 
     KIND is one of these words. PATTERN is a glob, part of a name, or a full name; a full name shows
     the component's options.

@@ -84,6 +84,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the sampler.  [default: 0]")
 @click.option("--out", metavar="FOLDER", help="Folder of the sweep.  [default: sweeps/RECIPE]")
 @click.option("--keep-runs", is_flag=True, help="Keep the run folders of all trials.")
+@options.executor
 @options.quiet
 @json_option
 @pass_app
@@ -101,6 +102,8 @@ def command(
     timeout: str | None,
     out: str | None,
     keep_runs: bool,
+    on: str | None,
+    executor_options: tuple[str, ...],
     as_json: bool,
     **arguments: Any,
 ) -> None:
@@ -140,6 +143,8 @@ def command(
             stream_above=stream_above,
             out=out,
             keep_runs=keep_runs,
+            on=on,
+            executor_options=options.chosen_executor(on, executor_options),
             registry=app.registry,
             on_trial=lambda trial: _report(lines, trial),
             on_step=lambda trials: lines.update(trials, lines.text or "trial 0"),

@@ -238,6 +238,40 @@ def trackers(function: F) -> F:
     )(function)
 
 
+def runs(function: F) -> F:
+    """Add ``--runs``."""
+    return click.option(
+        "--runs", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs."
+    )(function)
+
+
+def executor(function: F) -> F:
+    """Add ``--on`` and ``--executor-option``."""
+    function = click.option(
+        "--executor-option",
+        "executor_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set an option of the executor, e.g. workers=4; repeatable.",
+    )(function)
+    return click.option(
+        "--on",
+        metavar="EXECUTOR",
+        shell_complete=complete_names("executor"),
+        help="Run the jobs on an executor, e.g. local or slurm; see 'oraclezoo list executors'.",
+    )(function)
+
+
+def chosen_executor(name: str | None, assigned: tuple[str, ...]) -> dict[str, object]:
+    """Parse ``--executor-option`` into option -> value. Raises UsageError."""
+    from oraclezoo.errors import UsageError
+    from oraclezoo.recipe import parse_assignments
+
+    if assigned and name is None:
+        raise UsageError(f"--executor-option {assigned[0]} requires --on EXECUTOR")
+    return dict(parse_assignments(assigned))
+
+
 def chosen_trackers(
     names: tuple[str, ...], assigned: tuple[str, ...]
 ) -> dict[str, dict[str, object]]:

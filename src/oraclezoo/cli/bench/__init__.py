@@ -1,4 +1,4 @@
-"""``oraclezoo bench``: benchmark recipes according to the protocol and print a leaderboard."""
+"""``oraclezoo bench``: benchmark recipes according to the protocol; campaigns on executors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from oraclezoo.cli._shared.app import (
     pass_app,
     say,
 )
+from oraclezoo.cli._shared.default import DefaultCommand
 from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import command_line
 
@@ -31,7 +32,20 @@ REAL = (
 )
 
 
-@click.command("bench", epilog=example("oraclezoo bench default tiny --track glyphs-3k --seeds 5"))
+SUBCOMMANDS = {
+    "status": ("oraclezoo.cli.bench.status:command", "Count the jobs of campaigns by state."),
+    "collect": ("oraclezoo.cli.bench.collect:command", "Finish a campaign; print a leaderboard."),
+    "cancel": ("oraclezoo.cli.bench.cancel:command", "Stop a campaign; its state is kept."),
+}
+"""Import target and help line of each subcommand. A file of that name is a recipe as ./NAME."""
+
+
+@click.command(
+    "bench",
+    cls=DefaultCommand,
+    targets=SUBCOMMANDS,
+    epilog=example("oraclezoo bench default tiny --track glyphs-3k --seeds 5"),
+)
 @click.argument("recipes", nargs=-1, shell_complete=complete_recipes)
 @click.option(
     "--suite",
@@ -80,11 +94,16 @@ REAL = (
 @click.option(
     "--out", default="results", show_default=True, metavar="FOLDER", help="Folder for results."
 )
-@click.option(
-    "--runs", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs."
-)
+@options.runs
 @click.option("--overwrite", is_flag=True, help="Repeat finished jobs instead of reusing them.")
 @click.option("--published", is_flag=True, help="Include the published results of the track.")
+@options.executor
+@click.option(
+    "--detach",
+    is_flag=True,
+    help="Start a campaign that goes on without this process; see 'bench status'.",
+)
+@click.option("--leave", is_flag=True, hidden=True)
 @options.quiet
 @json_option
 @pass_app
@@ -110,18 +129,28 @@ def command(
     runs: str,
     overwrite: bool,
     published: bool,
+    on: str | None,
+    executor_options: tuple[str, ...],
+    detach: bool,
+    leave: bool,
     as_json: bool,
 ) -> None:
     """Benchmark RECIPES (names or .toml files; by default those of --suite quick).
 
     A comparable leaderboard row needs five seeds. Finished jobs are kept: after an interruption,
-    run the same command again to resume. Exit status 1 if any job failed.
+    run the same command again to resume. Exit status 1 if any job failed. With --on, an executor
+    runs the jobs; times are reported only if it has exclusive nodes.
     """
     from oraclezoo.benching.bench import bench
     from oraclezoo.cli._shared.progress import bench_reporter, progress
-    from oraclezoo.errors import JobError
     from oraclezoo.recipe.suite import gather
 
+    chosen = options.chosen_executor(on or ("local" if detach else None), executor_options)
+    if detach:
+        from oraclezoo.cli.bench.detach import start
+
+        start(sys.argv[1:], runs, as_json=as_json)
+        return
     if not recipes and not suites:
         suites = ("quick",)
     loaded = gather(recipes, suites, options.overrides(assigned, track))
@@ -143,14 +172,25 @@ def command(
             runs=runs,
             overwrite=overwrite,
             registry=app.registry,
+            on=on,
+            executor_options=chosen,
+            leave=leave,
             report=bench_reporter(lines),
             progress=lines.say,
             command=command_line("oraclezoo", *sys.argv[1:]),
         )
+    if not (leave and not results):
+        show(results, out, published=published, robust=robust, as_json=as_json)
+
+
+def show(results: list[Result], out: str, *, published: bool, robust: bool, as_json: bool) -> None:
+    """Print results as tables or as JSON. Raises JobError if any job failed."""
+    from oraclezoo.errors import JobError
+
     if as_json:
         emit_json("oraclezoo/bench/1", [result.to_json_dict() for result in results])
     else:
-        _show(results, out, published, robust)
+        _tables(results, out, published, robust)
     failed = sum(len(result.failures) for result in results)
     if failed:
         raise JobError(f"{failed} jobs failed; see the failures in the results in {out}")
@@ -158,7 +198,7 @@ def command(
         next_step("leaderboard", out, "--published")
 
 
-def _show(results: list[Result], out: str, published: bool, robust: bool) -> None:
+def _tables(results: list[Result], out: str, published: bool, robust: bool) -> None:
     """Print the tables that contain these results, including other results in the folder."""
     from rich.console import Console
 

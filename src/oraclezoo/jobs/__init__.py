@@ -4,12 +4,14 @@ A job is started as ``python -m oraclezoo.jobs``. It reads one JSON document fro
 with the function to call, as ``module:function``, and the fields of its request. It writes one
 event per line to standard output: the event's class and fields as JSON. All other output of
 components goes to standard error.
+
+``python -m oraclezoo.jobs FOLDER`` runs the same document from a folder, without a parent process
+that listens: see :mod:`oraclezoo.jobs.worker`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 import signal
@@ -18,23 +20,48 @@ import sys
 import tempfile
 import typing
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from queue import Queue
 from threading import Thread
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
-from oraclezoo.codec import decode, encode
+from oraclezoo.codec import decode
 from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
+    InUseError,
     OracleZooError,
     OutOfMemoryError,
     PluginError,
 )
+from oraclezoo.jobs.messages import (
+    Ended,
+    Event,
+    Failed,
+    Message,
+    Request,
+    attribute,
+    event_from_json,
+    event_to_json,
+    to_json,
+)
 from oraclezoo.signals import STOPPING
+
+__all__ = [
+    "Channel",
+    "Ended",
+    "Event",
+    "Failed",
+    "Message",
+    "Request",
+    "main",
+    "perform",
+    "run_job",
+    "run_jobs",
+    "to_json",
+]
 
 _REASONS: dict[type[OracleZooError], str] = {
     DivergedError: "diverged",
@@ -48,52 +75,11 @@ STDERR_KEPT = 4000
 """Maximum number of characters of a failed job's standard error that its last event contains."""
 
 
-class Event(Protocol):
-    """A frozen dataclass that a job sends, with the same field types as a :class:`Request`."""
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
-
-@dataclass(frozen=True)
-class Message:
-    """A line of text for the user."""
-
-    text: str = field(metadata={"json": "message"})
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The last event of a job that failed.
-
-    ``reason`` is ``diverged``, ``out-of-memory``, ``interrupted``, ``killed`` or ``error``;
-    ``stderr`` is the end of its standard error.
-    """
-
-    reason: str
-    message: str
-    stderr: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The last event of a job that succeeded without an event."""
-
-
-class Request(Protocol):
-    """A frozen dataclass with the input of a job.
-
-    Fields are JSON values, paths, recipes, tuples, mappings and other dataclasses.
-    """
-
-    ACTION: ClassVar[str]
-    """Handler, as ``module:function``; called with the request and a :class:`Channel`.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-
-
 class Channel:
     """A job's connection to its parent process."""
+
+    waits_for_folders = False
+    """Whether the caller of :func:`perform` waits if another process uses a folder of the job."""
 
     def __init__(self) -> None:
         self._events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
@@ -120,10 +106,8 @@ class Channel:
         Args:
             event: The event.
         """
-        kind = type(event)
-        document = {"event": f"{kind.__module__}:{kind.__name__}", "fields": encode(event)}
         try:
-            self._events.write(json.dumps(document) + "\n")
+            self._events.write(json.dumps(event_to_json(event)) + "\n")
         except BrokenPipeError:
             self._stopping = True
 
@@ -247,7 +231,7 @@ class _Process:
                 if document["event"] == END:
                     self.completed = True
                 else:
-                    on_event(decode(_attribute(document["event"]), document["fields"]))
+                    on_event(event_from_json(document))
         finally:
             on_event(None)
 
@@ -281,41 +265,29 @@ def _post_mortem(status: int, stderr: str) -> Failed:
     return Failed("error", f"the job's process ended early with status {status}{detail}")
 
 
-def to_json(request: Request) -> str:
-    """Return a request as the JSON document that :func:`main` reads.
+def perform(document: Mapping[str, Any], channel: Channel) -> int:
+    """Call the function of a request; if it fails, send :class:`Failed`.
 
     Args:
-        request: The request.
+        document: The document of :func:`to_json`.
+        channel: Channel that is passed to the function.
 
     Returns:
-        The document.
+        The exit status of the job: 0, or the exit code of the error.
+
+    Raises:
+        InUseError: If another process uses a folder, and ``channel.waits_for_folders``.
     """
-    return json.dumps({"action": request.ACTION, "request": encode(request)})
-
-
-def _attribute(target: str) -> Any:
-    """Import the object named by ``module:attribute``."""
-    module, name = target.split(":")
-    return getattr(importlib.import_module(module), name)
-
-
-def main() -> int:
-    """Read a request from standard input and run its function; return the exit status.
-
-    Returns:
-        0, or the exit code of the error.
-    """
-    channel = Channel()
     try:
-        document = json.load(sys.stdin)
-        function = _attribute(document["action"])
+        function = attribute(document["action"])
         kind = typing.get_type_hints(function)["request"]
         function(decode(kind, document["request"]), channel)
-        channel.end()
     except InterruptedRunError as error:
         channel.send(Failed("interrupted", str(error)))
         return error.exit_code
     except OracleZooError as error:
+        if isinstance(error, InUseError) and channel.waits_for_folders:
+            raise
         channel.send(Failed(_REASONS.get(type(error), "error"), str(error)))
         return error.exit_code
     except MemoryError as error:
@@ -334,14 +306,22 @@ def main() -> int:
     return 0
 
 
+def main() -> int:
+    """Read a request from standard input and run its function; return the exit status.
+
+    Returns:
+        0, or the exit code of the error.
+    """
+    channel = Channel()
+    status = perform(json.load(sys.stdin), channel)
+    if not status:
+        channel.end()
+    return status
+
+
 def _named(error: BaseException) -> PluginError | None:
     """Return the error that names the plugin whose code raised ``error``, if it is one."""
     from oraclezoo.plugins.blame import blamed
     from oraclezoo.plugins.registry import build_registry
 
     return blamed(error, build_registry())
-
-
-if __name__ == "__main__":
-    # events refer to this module's classes under its import name
-    sys.exit(importlib.import_module("oraclezoo.jobs").main())

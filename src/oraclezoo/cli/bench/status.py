@@ -1,0 +1,62 @@
+"""``oraclezoo bench status``: count the jobs of campaigns by state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import emit_json, json_option, print_table, say
+
+
+@click.command("status")
+@click.argument("campaign", required=False)
+@options.runs
+@json_option
+def command(campaign: str | None, runs: str, as_json: bool) -> None:
+    """Count the jobs of CAMPAIGN (an identifier or a folder; by default all) by state."""
+    from pathlib import Path
+
+    from oraclezoo.executors.campaign import campaigns, find
+
+    listed = campaigns(Path(runs)) if campaign is None else [find(campaign, Path(runs))]
+    rows = []
+    documents: list[dict[str, Any]] = []
+    for each in listed:
+        record, counts = each.record(), each.counts()
+        supervised = not counts.complete and each.is_supervised()
+        state = "complete" if counts.complete else "active" if supervised else "stopped"
+        if state == "stopped" and each.is_cancelled():
+            state = "cancelled"
+        numbers = (counts.waiting, counts.running, counts.done, counts.kept, len(counts.failed))
+        rows.append((each.id, state, record.executor, *map(str, (counts.total, *numbers))))
+        documents.append(
+            {
+                "campaign": each.id,
+                "folder": str(each.folder),
+                "state": state,
+                "executor": record.executor,
+                "command": record.command,
+                "created": record.created,
+                "jobs": counts.total,
+                "waiting": counts.waiting,
+                "running": counts.running,
+                "done": counts.done,
+                "kept": counts.kept,
+                "failed": [
+                    {"job": f.job, "reason": f.reason, "message": f.message} for f in counts.failed
+                ],
+            }
+        )
+    if as_json:
+        emit_json("oraclezoo/bench-status/1", documents)
+        return
+    if not rows:
+        say(f"no campaigns in {runs}; 'oraclezoo bench --detach' starts one")
+        return
+    header = ("CAMPAIGN", "STATE", "EXECUTOR", "JOBS", "WAITING", "RUNNING", "DONE", "KEPT")
+    print_table((*header, "FAILED"), rows)
+    for document in documents:
+        for failure in document["failed"]:
+            click.echo(f"{failure['job']} failed ({failure['reason']}): {failure['message']}")

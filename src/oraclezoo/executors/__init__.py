@@ -1,0 +1,1 @@
+"""Executors: places where jobs run, and campaigns of tasks that run there."""
