@@ -146,7 +146,8 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
         outline = _outline(registry, name, options, shape, plan)
     except ResultError as error:
         raise ResultError(f"{where}: {error}") from error
-    strange = [key for key, value in state.items() if not isinstance(value, torch.Tensor)]
+    values: Mapping[str, object] = state  # a checkpoint may hold anything
+    strange = [key for key, value in values.items() if not isinstance(value, torch.Tensor)]
     if strange:
         raise ResultError(f"{where}: {strange[0]} is not a tensor")
     stated = {key: tuple(value.shape) for key, value in state.items()}

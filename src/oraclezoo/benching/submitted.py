@@ -16,7 +16,6 @@ from pathlib import Path
 
 from oraclezoo.artifacts.record import Provenance, RunRecord
 from oraclezoo.artifacts.run import folder_name
-from oraclezoo.benching.events import EpochDone
 from oraclezoo.benching.progress import Progress
 from oraclezoo.benching.recipe import RecipeBench
 from oraclezoo.benching.seeds import without_times
@@ -227,12 +226,12 @@ class Submission:
             place.row.report("start", place.seed)
 
     def on_event(self, task: Task, event: Event) -> None:
-        """Report an epoch or a message."""
+        """Report the progress of a training, or a message."""
         place = self._places[task.id]
-        if isinstance(event, EpochDone):
-            place.row.report("epoch", place.seed, event.epoch)
+        if place.seed is None:
+            place.row.pass_message(event, None)
         else:
-            place.row.pass_message(event, place.seed)
+            place.row.pass_progress(event, place.seed)
 
     def on_end(self, task: Task, last: Event) -> None:
         """Record the outcome of a job."""
