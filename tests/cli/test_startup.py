@@ -102,6 +102,16 @@ def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
     assert done.stderr == ""
 
 
+def test_a_table_nobody_reads_is_no_error() -> None:
+    """Rich ends the process when the reader has closed the pipe; no component is to blame."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "oraclezoo", "leaderboard", "--published"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=300)
+    os.close(writer)
+    assert "component" not in done.stderr, done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_standard_output_is_named() -> None:
     """The message says what could not be written, as it does for files."""

@@ -116,6 +116,8 @@ class LazyGroup(click.Group):
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:
+            if isinstance(error.__context__, BrokenPipeError):  # Rich exits if nobody reads
+                raise error.__context__ from None
             raise _named(error) or OracleZooError(
                 f"a component raises {type(error).__name__}: {error}"
             ) from error
