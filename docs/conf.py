@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     # parts of the records above: run.json, model.json, receipts and events of jobs
     (
         r"py:class",
-        r"oraclezoo\.(artifacts\.record|card|card\.receipt|jobs|benching\.events)\.[A-Z]\w+",
+        r"oraclezoo\.(artifacts\.record|card|card\.receipt|jobs\.messages|benching\.events)\.[A-Z]\w+",
     ),
     (r"py:class", r"PluginSource|oraclezoo\.compression\.channels\.plan\.Plan"),
     # fields of a sweep's record, described in sweeps.md

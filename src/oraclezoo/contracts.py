@@ -226,7 +226,7 @@ class Executor(Protocol):
     def shared_folder(self) -> bool:
         """Whether jobs see the files of the submitting machine under the same paths.
 
-        If not, the executor transports them: see :mod:`oraclezoo.executors.transport`.
+        If not, the executor transports them with ``oraclezoo.executors.transport``.
         """
 
     @property

@@ -198,7 +198,7 @@ def test_a_detached_campaign_is_collected_after_its_process_died(
 ) -> None:
     """Another process finishes it; predictions equal those of an undisturbed benchmark."""
     program = [sys.executable, "-m", "oraclezoo", "bench"]
-    recipe = [*ARGUMENTS, "--data-dir", str(tiny_idx), "-s", "budget.epochs=60"]
+    recipe = [*ARGUMENTS, "--data-dir", str(tiny_idx), "-s", "budget.epochs=20"]
     started = subprocess.run(
         [*program, *recipe, "--detach", "--json"],
         cwd=tmp_path,
