@@ -26,7 +26,14 @@ extensions = [
     "oraclezoo.sphinxext",
     "oraclezoo_docs",
 ]
-exclude_patterns = ["_build", "gallery", "npm", "zoo"]  # earlier versions generated pages in zoo/
+exclude_patterns = [
+    "_build",
+    "_gallery/sg_execution_times.rst",  # loads a remote script
+    "gallery",
+    "npm",
+    "sg_execution_times.rst",
+    "zoo",  # earlier versions generated pages there
+]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # would turn the dashes of --options into one

@@ -76,7 +76,7 @@ def _index(kind: Kind, title: str, entries: list[Entry], results: list[dict[str,
         f"# {title}",
         f"oraclezoo has {len(entries)} built-in {title.lower()}. `oraclezoo list {kind}s` also "
         "lists those of installed plugins.",
-        zoo_tables.components(kind, entries, results),
+        zoo_tables.components(kind, folder, entries, results),
     ]
     if kind == "backbone":
         parts.append(generated.any_timm())

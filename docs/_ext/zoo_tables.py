@@ -32,13 +32,14 @@ HEADS: dict[Kind, tuple[str, ...]] = {
 NONE = "–"
 
 
-def components(kind: Kind, entries: Sequence[Entry], results: Sequence[dict[str, Any]]) -> str:
-    """Return a table of components, with their figures if results are published.
+def components(
+    kind: Kind, folder: str, entries: Sequence[Entry], results: Sequence[dict[str, Any]]
+) -> str:
+    """Return a table of components with links into ``folder``, and their published figures.
 
     The figures of a component are those of the recipe ``<kind>s/<name>``, which differs from the
     others of its kind only in this component.
     """
-    folder = f"{kind}s"
     if kind not in HEADS:
         return table(
             ("name", "description"),
