@@ -26,6 +26,8 @@ def stop(*_):
 if saved.exists():
     sys.exit(0)
 signal.signal(signal.SIGTERM, stop)
+import os
+os.kill(os.getpid(), signal.SIGUSR2)  # Slurm sends it to all processes of a job
 started.touch()
 time.sleep(600)
 """

@@ -8,7 +8,9 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -165,9 +167,10 @@ class Slurm:
                 markers.create(len(part))
                 parts.append(Group(tuple(job.command for job in part), str(markers.folder)))
             try:
-                with self._executor.batch():
+                # the message of sbatch goes into the exception, not to the terminal
+                with redirect_stderr(StringIO()), self._executor.batch():
                     submitted = [self._executor.submit(part) for part in parts]
-            except (submitit.core.utils.FailedSubmissionError, OSError) as error:
+            except (RuntimeError, OSError) as error:
                 raise OracleZooError(f"sbatch failed: {_last_line(error)}") from error
             for name, part, slurm_job in zip(names, array, submitted, strict=True):
                 handles += [

@@ -106,6 +106,7 @@ class Group:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env={"OMP_NUM_THREADS": cores, **os.environ},
+            preexec_fn=_ignore_user_signals,
         )
         self._pid = process.pid
         if self._stopping:  # the signal came before the process
@@ -137,3 +138,9 @@ class Group:
         if self._pid is not None and self._is_running():
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGTERM)
+
+
+def _ignore_user_signals() -> None:
+    """Ignore the signal before the time limit, which Slurm sends to all processes of a job."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)

@@ -1,0 +1,28 @@
+"""A private Slurm cluster of two nodes, for the tests that need one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from cluster import Cluster, missing  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Start a cluster, which the Slurm commands of this process use; skip without Slurm."""
+    absent = missing()
+    if absent:
+        pytest.skip(f"{absent} not installed; Debian: apt install slurmctld slurmd munge")
+    started = Cluster(tmp_path_factory.mktemp("slurm"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(started.conf))
+        try:
+            started.start()
+            yield started
+        finally:
+            started.stop()
