@@ -133,7 +133,6 @@ def bench(folder: Path, executor: str | None, place: Place | None = None) -> dic
     if process.returncode:
         raise RuntimeError((folder / "log.txt").read_text()[-2000:])
     return {
-        "seconds": round(time.monotonic() - started),
         "done_at_kill": at_kill,
         "runs": len(watch.finished),
         "restarted": sum(count > 1 for count in watch.attempts.values()),

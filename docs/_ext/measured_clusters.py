@@ -8,7 +8,7 @@ from measured import read, table
 def lost_nodes() -> str:
     """Return what became of the jobs when a node was killed half-way."""
     data = read("clusters.json")
-    rows = [("none", "", "", str(data["local"]["runs"]), "", f"{data['local']['seconds']} s")]
+    rows = [("none", "", "", str(data["local"]["runs"]), "")]
     for name, row in data["executors"].items():
         versions = ", ".join(f"{package} {v}" for package, v in row["versions"].items())
         rows.append(
@@ -18,11 +18,10 @@ def lost_nodes() -> str:
                 str(row["restarted"]),
                 str(row["results"]),
                 "yes" if row["predictions_equal"] else "no",
-                f"{row['seconds']} s",
             )
         )
     images = data["images"]
-    header = ("executor", "done at the kill", "restarted", "results", "equal", "duration")
+    header = ("executor", "done at the kill", "restarted", "results", "equal")
     return "\n".join(
         [
             f"{data['jobs']} jobs: the recipes {', '.join(f'`{r}`' for r in data['recipes'])} with "
