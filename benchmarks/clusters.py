@@ -241,7 +241,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="oraclezoo-clusters-") as name:
         root = arguments.folder or Path(name)
         local = root / "local"
-        if not results(local):
+        if not (local / "figures.json").exists():
             characters(root / "data")
             local.mkdir(parents=True, exist_ok=True)
             alone = bench(local, None)
