@@ -1,8 +1,8 @@
 """Run a benchmark on clusters of two nodes, kill one of them half-way, and compare the results.
 
-Four recipes with three seeds each, one epoch of 300 characters of the track glyphs-3k: first on this machine without
-an executor, then with ``slurm`` and ``ray``, on private clusters of two nodes on this machine. When
-a third of the jobs is done and a node has running ones, that node is killed, its daemon and all its
+Four recipes with three seeds each, one epoch of 300 characters of the track glyphs-3k: first on
+this machine without an executor, then with ``slurm`` and ``ray``, on private clusters of two nodes
+on this machine. When a third of the jobs is done, one node is killed, its daemon and all its
 processes. The results must be complete, and equal to those of this machine in each prediction.
 
     python benchmarks/clusters.py [--only slurm,ray] [--write]
@@ -105,7 +105,14 @@ def bench(folder: Path, executor: str | None, place: Place | None = None) -> dic
     """Run the benchmark in a folder, and kill a node half-way if there are any."""
     options = [f"--executor-option={k}={v}" for k, v in (place.options if place else {}).items()]
     where = ["--accuracy-only", "--jobs", "1"] if executor is None else ["--on", executor, *options]
-    settings = ["-s", "budget.epochs=1", "--track", "idx", "--data-dir", str(folder.parent / "data")]
+    settings = [
+        "-s",
+        "budget.epochs=1",
+        "--track",
+        "idx",
+        "--data-dir",
+        str(folder.parent / "data"),
+    ]
     settings += ["--seeds", str(SEEDS), "--device", "cpu"]
     folders = ["--out", str(folder / "results"), "--runs", str(folder / "runs")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **(place.environment if place else {})}

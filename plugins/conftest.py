@@ -1,4 +1,4 @@
-"""Option ``--full`` for the tests of all packages; a package that is tested alone runs all tests."""
+"""Option ``--full`` for the tests of all packages; a package that is tested alone has none."""
 
 from __future__ import annotations
 

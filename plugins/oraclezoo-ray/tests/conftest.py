@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray reads it once per process
-from nodes import Nodes  # noqa: E402
+from nodes import Nodes
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from nodes import Nodes
+from oraclezoo_ray.task import Archive
 
 from oraclezoo.contracts import Executor, Job
 from oraclezoo.errors import OracleZooError, UsageError
@@ -21,7 +22,6 @@ from oraclezoo.executors.probe import Behavior, Probe, Probed
 from oraclezoo.jobs.messages import Failed
 from oraclezoo.jobs.task import Task, TaskFolder
 from oraclezoo.plugins.registry import build_registry
-from oraclezoo_ray.task import Archive
 
 pytestmark = [pytest.mark.slow]
 NUMBERS = itertools.count()
@@ -79,7 +79,7 @@ def test_outcomes(nodes: Nodes, tmp_path: Path, shared: bool) -> None:
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "shipped"])
 def test_cancelled_tasks_save_their_state(nodes: Nodes, tmp_path: Path, shared: bool) -> None:
-    """Running tasks are interrupted, and what they have written arrives; queued ones never start."""
+    """Running tasks are interrupted, and their files arrive; queued ones never start."""
     pairs = [probe(tmp_path, "wait") for _ in range(4)]
     with create(tmp_path / "executor", address=nodes.address, shared=shared) as executor:
         handles = executor.submit([job for job, _ in pairs])

@@ -211,7 +211,8 @@ if __name__ == "__main__":
     ends = {signal.SIGINT, signal.SIGTERM}
     try:
         cluster.start()
-        print(cluster.conf, flush=True)
+        sys.stdout.write(f"{cluster.conf}\n")
+        sys.stdout.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, ends)
         signal.sigwait(ends)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from cluster import Cluster, missing  # noqa: E402
+from cluster import Cluster, missing
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-
-from oraclezoo.errors import UsageError
 from oraclezoo_slurm.executor import Handle, flags
 from oraclezoo_slurm.group import Group, Markers
+
+from oraclezoo.errors import UsageError
 
 NAP = "import sys, time, pathlib; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
 STATEFUL = """
@@ -92,9 +92,7 @@ def test_tasks_run_in_order_and_only_once(tmp_path: Path) -> None:
 def test_the_signal_before_the_time_limit_saves_the_state(tmp_path: Path) -> None:
     """The running task saves its state, later ones do not start; the requeued group continues."""
     started, saved, log = tmp_path / "started", tmp_path / "saved", tmp_path / "log"
-    runner, markers = group(
-        tmp_path / "g", python(STATEFUL, started, saved), appended(log, "next")
-    )
+    runner, markers = group(tmp_path / "g", python(STATEFUL, started, saved), appended(log, "next"))
     value = pickled(runner, tmp_path / "group.pkl")
     process = start(value)
     wait_for(started)
@@ -110,9 +108,7 @@ def test_the_signal_before_the_time_limit_saves_the_state(tmp_path: Path) -> Non
 def test_preemption_stops_the_group(tmp_path: Path) -> None:
     """After SIGTERM, the running task saves its state, and the group does not count it as ended."""
     started, saved, log = tmp_path / "started", tmp_path / "saved", tmp_path / "log"
-    runner, markers = group(
-        tmp_path / "g", python(STATEFUL, started, saved), appended(log, "next")
-    )
+    runner, markers = group(tmp_path / "g", python(STATEFUL, started, saved), appended(log, "next"))
     process = start(pickled(runner, tmp_path / "group.pkl"))
     wait_for(started)
     process.send_signal(signal.SIGTERM)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
+from oraclezoo_slurm.executor import Handle
 
 from oraclezoo.contracts import Executor, Job
 from oraclezoo.errors import OracleZooError, UsageError
@@ -19,7 +20,6 @@ from oraclezoo.executors.probe import Behavior, Probe, Probed
 from oraclezoo.jobs.messages import Failed
 from oraclezoo.jobs.task import Task, TaskFolder
 from oraclezoo.plugins.registry import build_registry
-from oraclezoo_slurm.executor import Handle
 
 pytestmark = [pytest.mark.slow]
 NUMBERS = itertools.count()
@@ -139,7 +139,7 @@ def test_the_time_limit_saves_and_requeues_one_element(cluster: Cluster, tmp_pat
 def test_refusals(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages of Slurm reach the user in one line; so does a controller that does not answer."""
     job, _ = probe(tmp_path)
-    with pytest.raises(OracleZooError, match="sbatch failed: .*[Ii]nvalid partition") as refused:
+    with pytest.raises(OracleZooError, match=r"sbatch failed: .*[Ii]nvalid partition") as refused:
         create(tmp_path / "a", partition="elsewhere").submit([job])
     assert "\n" not in str(refused.value)
     with pytest.raises(UsageError, match=r"executor.signal_s is 90; .* below .* 60 s"):

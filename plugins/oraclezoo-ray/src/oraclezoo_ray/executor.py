@@ -213,7 +213,9 @@ class Ray:
                 self._board.cancel.remote(self._cancelled)
             return self._ray.get(getattr(self._board, method).remote(handles), timeout=ANSWER_S)
         except (self._ray.exceptions.RayError, ConnectionError, TimeoutError) as error:
-            raise OracleZooError(f"the Ray cluster does not answer: {_first_line(error)}") from error
+            raise OracleZooError(
+                f"the Ray cluster does not answer: {_first_line(error)}"
+            ) from error
 
     def _receive(self) -> None:
         """Receive what tasks that have ended return."""
@@ -235,6 +237,10 @@ class Ray:
                 self._fail(job, f"{type(error.cause).__name__}: {error.cause}")
             except (self._ray.exceptions.RayError, ResultError, ValueError) as error:
                 _log(job, f"lost: {_first_line(error)}")
+            except OSError as error:
+                raise OracleZooError(
+                    f"the results of {job.label} cannot be written: {error}"
+                ) from error
             self._ended.add(handle)
             self._cancelled.discard(handle)
             del self._submitted[handle]

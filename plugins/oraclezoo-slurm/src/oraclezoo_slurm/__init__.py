@@ -40,7 +40,9 @@ def oraclezoo_executors() -> list[Spec]:
                     low=1,
                 ),
                 Option("timeouts", "int", 20, "requeues of a Slurm job after time limits", low=0),
-                Option("setup", "str", None, "shell command before each job, e.g. module load cuda"),
+                Option(
+                    "setup", "str", None, "shell command before each job, e.g. module load cuda"
+                ),
                 Option("sbatch", "str", None, "more flags of sbatch, e.g. '--qos=low --nice=100'"),
                 Option("poll", "float", 5.0, "seconds between calls of squeue", low=0.1),
             ),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import submitit
+
 from oraclezoo.contracts import Job, JobState
 from oraclezoo.errors import OracleZooError, UsageError
 from oraclezoo_slurm.group import Group, Markers
