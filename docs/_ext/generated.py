@@ -16,6 +16,7 @@ import audit_page
 import board_page
 import conformance_page
 import drawing_page
+import measured_clusters
 import measured_compressible
 import measured_compression
 import measured_convert
@@ -177,6 +178,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_compression.compression_mobile,
         measured_convert.convert_throughput,
         measured_executors.executors,
+        measured_clusters.lost_nodes,
         measured_faults.faults,
         measured_finetuning.finetuning,
         measured_glyphs.glyphs_transfer,
