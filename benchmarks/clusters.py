@@ -48,11 +48,19 @@ class Place:
         options: Options of the executor.
         environment: Environment variables for processes that use the cluster.
         kill: Kills a node, without a word to the jobs.
+        log: Log file in which the cluster notes each job that it starts again.
+        mark: Text of such a line.
     """
 
     options: Mapping[str, object]
     environment: Mapping[str, str]
     kill: Callable[[], None]
+    log: Path
+    mark: str
+
+    def restarted(self) -> int:
+        """Return the number of jobs that the cluster started again after the loss of a node."""
+        return self.log.read_text(errors="replace").count(self.mark)
 
 
 @dataclass
@@ -61,22 +69,17 @@ class Watch:
 
     Attributes:
         runs: Folder for runs.
-        finished: State of the file ``run.json`` of each run when it was first seen done.
-        attempts: Maximum number of attempts seen for each task.
+        finished: State of the weights of each run when it was first seen done.
     """
 
     runs: Path
     finished: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
 
     def look(self) -> int:
-        """Look at all runs and tasks; return the number of finished runs."""
+        """Look at all runs; return the number of finished ones."""
         for path in self.runs.glob("*/run.json"):
             if path.parent.name not in self.finished and _is_done(path):
                 self.finished[path.parent.name] = self._digest(path)
-        for folder in self.runs.glob("campaigns/*/tasks/*"):
-            count = len(list(folder.glob("attempt-*.json")))
-            self.attempts[folder.name] = max(count, self.attempts.get(folder.name, 0))
         return len(self.finished)
 
     def changed(self) -> list[str]:
@@ -142,7 +145,6 @@ def bench(folder: Path, executor: str | None, place: Place | None = None) -> dic
     return {
         "done_at_kill": at_kill,
         "runs": len(watch.finished),
-        "restarted": sum(count > 1 for count in watch.attempts.values()),
         "runs_changed_after_the_end": watch.changed(),
     }
 
@@ -186,6 +188,8 @@ def slurm(folder: Path) -> Iterator[Place]:
             {"group": 2, "poll": 1},
             {"SLURM_CONF": str(cluster.conf)},
             lambda: cluster.take_down(cluster.nodes[-1]),
+            folder / "slurm" / "slurmctld.log",
+            "due to failure of node",
         )
     finally:
         cluster.stop()
@@ -196,7 +200,8 @@ def ray(folder: Path) -> Iterator[Place]:
     """Start a Ray cluster of two raylets, which share no folder with the submitting process."""
     nodes = module(ROOT / "plugins/oraclezoo-ray/tests/nodes.py").Nodes()
     try:
-        yield Place({"address": nodes.address, "shared": "false"}, {}, nodes.kill_last)
+        options = {"address": nodes.address, "shared": "false"}
+        yield Place(options, {}, nodes.kill_last, folder / "log.txt", "so the task will be retried")
     finally:
         nodes.stop()
 
@@ -226,6 +231,7 @@ def measure(executor: str, folder: Path, reference: Mapping[str, Any]) -> dict[s
     folder.mkdir(parents=True)
     with PLACES[executor](folder) as place:
         figures = bench(folder, executor, place)
+        figures["restarted"] = place.restarted()
     actual = results(folder)
     packages = ("oraclezoo-" + executor, {"slurm": "submitit", "ray": "ray"}[executor])
     return {

@@ -29,8 +29,8 @@ def lost_nodes() -> str:
             f"two nodes, on one busy machine with {data['cores']} cores; one node was killed.",
             "",
             table(header, rows),
-            "*Restarted* counts the jobs that were seen to start more than once. *Equal* means "
-            "that every accuracy and prediction is identical to the benchmark without an executor. "
+            "*Restarted* counts the jobs that the cluster started again. *Equal* means that every "
+            "accuracy and prediction is identical to the benchmark without an executor. "
             "No finished run was written again.",
         ]
     )

@@ -35,6 +35,7 @@ def test_a_lost_node_loses_nothing(executor: str, reference: tuple[Path, dict[st
     root, expected = reference
     actual = clusters.measure(executor, root / executor, expected)
     assert actual["done_at_kill"] < clusters.JOBS
+    assert actual["restarted"] >= 1
     assert actual["results"] == actual["runs"] == clusters.JOBS
     assert actual["accuracies_equal"]
     assert actual["predictions_equal"]
