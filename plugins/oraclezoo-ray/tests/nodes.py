@@ -6,6 +6,8 @@ import os
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray runs tasks with low priority, which takes long on a busy machine
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 STORE_BYTES = 100_000_000
 

@@ -150,7 +150,7 @@ def _attended(board: Any, handle: str, work: Callable[[Callable[[], bool]], None
 
     It runs in a thread, because Ray cancels a task by raising KeyboardInterrupt in the main thread.
     """
-    stop, failures = Event(), list[BaseException]()
+    stop, done, failures = Event(), Event(), list[BaseException]()
 
     def run() -> None:
         try:
@@ -158,30 +158,33 @@ def _attended(board: Any, handle: str, work: Callable[[Callable[[], bool]], None
         except BaseException as error:
             failures.append(error)
 
+    # a main thread that waits for Ray gives its CPU to another task; other threads do not
+    asking = Thread(target=_ask_regularly, args=(board, handle, stop, done), daemon=True)
     thread = Thread(target=run)
+    asking.start()
     thread.start()
-    asked = -POLL_S
     while thread.is_alive():
         try:
-            if time.monotonic() - asked >= POLL_S:
-                asked = time.monotonic()
-                _ask(board, handle, stop)
             thread.join(0.1)
         except KeyboardInterrupt:
             stop.set()
+    done.set()
     if failures:
         raise failures[0]
 
 
-def _ask(board: Any, handle: str, stop: Event) -> None:
-    """Set ``stop`` if the task was cancelled; do nothing while the board does not answer."""
+def _ask_regularly(board: Any, handle: str, stop: Event, done: Event) -> None:
+    """Set ``stop`` once the task is cancelled; a board that does not answer is asked again."""
     import ray
 
-    try:
-        if ray.get(board.should_stop.remote(handle), timeout=30):
-            stop.set()
-    except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-        pass  # it is restarted on another node
+    while True:
+        try:
+            if ray.get(board.should_stop.remote(handle), timeout=30):
+                stop.set()
+        except (ray.exceptions.RayError, TimeoutError):
+            pass  # the board is restarted on another node
+        if done.wait(POLL_S):
+            return
 
 
 def _node() -> str:
