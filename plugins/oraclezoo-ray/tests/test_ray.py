@@ -86,8 +86,9 @@ def test_cancelled_tasks_save_their_state(nodes: Nodes, tmp_path: Path, shared: 
         wait(lambda: list(executor.states(handles).values()).count("running") == 2)
         if shared:
             wait(lambda: sum(starts(job) for job, _ in pairs) == 2)
-        else:
-            time.sleep(5)  # most probably, the processes run
+        time.sleep(5)  # without a shared folder, the processes most probably run by then
+        states = list(executor.states(handles).values())
+        assert states.count("running") == 2  # tasks keep their CPUs
         executor.cancel(handles)
         wait_for_end(executor, handles)
     assert all(folder.end() is None for _, folder in pairs)

@@ -136,6 +136,23 @@ def test_the_time_limit_saves_and_requeues_one_element(cluster: Cluster, tmp_pat
     wait_for_end(executor, handles)
 
 
+def test_options_reach_sbatch(cluster: Cluster, tmp_path: Path) -> None:
+    """Options become flags and lines of the script, and an exclusive executor says so."""
+    job, folder = probe(tmp_path)
+    marker = tmp_path / "setup"
+    options = {"partition": "main", "time": 7, "exclusive": True, "sbatch": "--nice=5"}
+    executor = create(tmp_path / "executor", setup=f"touch {marker}", **options)
+    assert executor.exclusive
+    assert not create(tmp_path / "other").exclusive
+    wait_for_end(executor, executor.submit([job]))
+    assert isinstance(folder.end(), Probed)
+    assert marker.exists()
+    (script,) = (tmp_path / "executor").glob("slurm/*_submission.sh")
+    lines = script.read_text().splitlines()
+    for flag in ("partition=main", "time=7", "exclusive", "nice=5", "requeue", "cpus-per-task=1"):
+        assert f"#SBATCH --{flag}" in lines
+
+
 def test_refusals(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages of Slurm reach the user in one line; so does a controller that does not answer."""
     job, _ = probe(tmp_path)
