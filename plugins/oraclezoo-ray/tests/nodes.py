@@ -1,4 +1,4 @@
-"""Ray cluster of several raylets on this machine, for tests; a node can be killed."""
+"""Ray cluster of several raylets on this machine, for tests; all but the head can be killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STORE_BYTES = 100_000_000
 
 
 class Nodes:
-    """A running cluster, each node with its own address of the loopback interface.
+    """A running cluster.
 
     Args:
         count: Number of nodes; the first one is the head.
@@ -24,15 +24,12 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         self._cluster: Any = Cluster(shutdown_at_exit=True)
-        self._nodes = [
-            self._cluster.add_node(
-                num_cpus=cpus,
-                object_store_memory=STORE_BYTES,
-                include_dashboard=False,
-                node_ip_address=f"127.0.0.{index + 2}",
-            )
-            for index in range(count)
-        ]
+        shared = {"num_cpus": cpus, "object_store_memory": STORE_BYTES}
+        # the head has this machine's address, so that drivers connect to it, and not to others
+        self._nodes = [self._cluster.add_node(include_dashboard=False, **shared)]
+        for index in range(1, count):
+            address = f"127.0.0.{index + 2}"
+            self._nodes.append(self._cluster.add_node(node_ip_address=address, **shared))
 
     @property
     def address(self) -> str:
