@@ -1,4 +1,4 @@
-"""Option ``--full`` for the tests of all packages; a package that is tested alone has none."""
+"""Option ``--full`` for the tests of all packages."""
 
 from __future__ import annotations
 
