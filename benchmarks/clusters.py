@@ -201,7 +201,7 @@ def ray(folder: Path) -> Iterator[Place]:
     nodes = module(ROOT / "plugins/oraclezoo-ray/tests/nodes.py").Nodes()
     try:
         options = {"address": nodes.address, "shared": "false"}
-        yield Place(options, {}, nodes.kill_last, folder / "log.txt", "so the task will be retried")
+        yield Place(options, {}, nodes.kill_last, folder / "log.txt", "Task run_shipped failed")
     finally:
         nodes.stop()
 
