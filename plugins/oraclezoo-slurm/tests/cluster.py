@@ -54,6 +54,7 @@ OverTimeLimit=0
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 SchedulerType=sched/builtin
 JobRequeue=1
+SlurmdParameters=config_overrides
 """
 
 
