@@ -195,13 +195,14 @@ def test_a_lost_node(nodes: Nodes, tmp_path: Path) -> None:
         handles = executor.submit([job for job, _ in pairs])
         wait(lambda: all(starts(job) == 1 for job, _ in pairs))
         nodes.kill_last()
-        # its processes notice that their parents are gone, and save their state
-        wait(lambda: any(_released(folder) for _, folder in pairs))
-        lost = next(i for i, (_, folder) in enumerate(pairs) if _released(folder))
+        wait(lambda: any(_is_gone(folder) for _, folder in pairs))
+        lost = next(i for i, (_, folder) in enumerate(pairs) if _is_gone(folder))
         executor.cancel([handles[1 - lost]])  # makes room
         wait(lambda: starts(pairs[lost][0]) == 2)
         assert starts(pairs[1 - lost][0]) == 1
 
 
-def _released(folder: TaskFolder) -> bool:
-    return folder.attempts()[-1].beats().endswith(b"!")
+def _is_gone(folder: TaskFolder) -> bool:
+    """Return whether the process of a task's last attempt is dead."""
+    owner = folder.attempts()[-1].owner
+    return owner is not None and owner.is_gone()
