@@ -186,23 +186,3 @@ def test_listing_does_not_import_ray() -> None:
         "assert 'ray' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_a_lost_node(nodes: Nodes, tmp_path: Path) -> None:
-    """Its task starts again on the other node. The last test: the node does not come back."""
-    pairs = [probe(tmp_path, "wait") for _ in range(2)]
-    with create(tmp_path / "executor", address=nodes.address) as executor:
-        handles = executor.submit([job for job, _ in pairs])
-        wait(lambda: all(starts(job) == 1 for job, _ in pairs))
-        nodes.kill_last()
-        wait(lambda: any(_is_gone(folder) for _, folder in pairs))
-        lost = next(i for i, (_, folder) in enumerate(pairs) if _is_gone(folder))
-        executor.cancel([handles[1 - lost]])  # makes room
-        wait(lambda: starts(pairs[lost][0]) == 2)
-        assert starts(pairs[1 - lost][0]) == 1
-
-
-def _is_gone(folder: TaskFolder) -> bool:
-    """Return whether the process of a task's last attempt is dead."""
-    owner = folder.attempts()[-1].owner
-    return owner is not None and owner.is_gone()
