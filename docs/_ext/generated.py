@@ -18,6 +18,7 @@ import cli_pages
 import conformance_page
 import drawing_page
 import first_minute
+import measured_clusters
 import measured_compressible
 import measured_compression
 import measured_convert
@@ -187,6 +188,7 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_compression.compression_mobile,
         measured_convert.convert_throughput,
         measured_executors.executors,
+        measured_clusters.lost_nodes,
         measured_faults.faults,
         measured_finetuning.finetuning,
         measured_glyphs.glyphs_transfer,
