@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from helpers.commands import oraclezoo
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.executors.campaign import (
     FOLDER,
@@ -16,6 +18,7 @@ from oraclezoo.executors.campaign import (
     campaigns,
     find,
 )
+from oraclezoo.executors.dispatch import SUBMITTED
 from oraclezoo.executors.probe import Probe, Probed
 from oraclezoo.jobs import Failed
 from oraclezoo.jobs.lease import claim
@@ -90,3 +93,16 @@ def test_other_folders_are_no_campaigns(tmp_path: Path) -> None:
     (tmp_path / "campaign.json").write_text("{}")
     with pytest.raises(ResultError, match=r"campaign\.json"):
         Campaign(tmp_path).record()
+
+
+def test_a_campaign_whose_jobs_are_with_a_scheduler_is_not_stopped(tmp_path: Path) -> None:
+    """No process supervises it after ``--detach``, but its jobs run on."""
+    campaign = create(tmp_path, "c1")
+    task = Task(Probe(0, tmp_path / "work", "succeed"), "job 0").create(campaign.tasks)
+    states = []
+    for _ in range(2):
+        shown = oraclezoo("bench", "status", "--runs", tmp_path, "--json")
+        states.append(json.loads(shown.stdout)["data"][0]["state"])
+        content = {"submission": "a", "handle": "4711_0"}
+        (task.path / SUBMITTED).write_text(json.dumps(content), encoding="utf-8")
+    assert states == ["stopped", "submitted"]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oraclezoo.analysis.drift import Drift
 
 
-@click.command("drift", epilog=example("oraclezoo drift oraclenet_s scans/*.png --gate 0.01"))
+@click.command("drift", epilog=example("oraclezoo drift oraclenet_s scans --gate 0.01"))
 @click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @options.track

@@ -15,10 +15,15 @@ from oraclezoo.cli._shared.app import emit_json, json_option, print_table, say
 @options.runs
 @json_option
 def command(campaign: str | None, runs: str, as_json: bool) -> None:
-    """Count the jobs of CAMPAIGN (an identifier or a folder; by default all) by state."""
+    """Count the jobs of CAMPAIGN (an identifier or a folder; by default all) by state.
+
+    A campaign is active (a process supervises it), submitted (its jobs are with a scheduler),
+    stopped, cancelled or complete. 'bench collect' continues a submitted or stopped one.
+    """
     from pathlib import Path
 
     from oraclezoo.executors.campaign import campaigns, find
+    from oraclezoo.executors.dispatch import submitted_handles
 
     listed = campaigns(Path(runs)) if campaign is None else [find(campaign, Path(runs))]
     rows = []
@@ -29,6 +34,8 @@ def command(campaign: str | None, runs: str, as_json: bool) -> None:
         state = "complete" if counts.complete else "active" if supervised else "stopped"
         if state == "stopped" and each.is_cancelled():
             state = "cancelled"
+        elif state == "stopped" and any(submitted_handles(each.tasks)):
+            state = "submitted"
         numbers = (counts.waiting, counts.running, counts.done, counts.kept, len(counts.failed))
         rows.append((each.id, state, record.executor, *map(str, (counts.total, *numbers))))
         documents.append(
