@@ -116,12 +116,13 @@ def test_plain_lines_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     for second in range(101):
         now[0] = float(second)
         lines.update(second, f"epoch {second // 10}")
-    assert len(written) == 10
-    assert written[0] == "train: 10%, 1:30 left, epoch 1"
+    assert len(written) == 11
+    assert written[0] == "train: 0%, epoch 0"
+    assert written[1] == "train: 10%, 1:30 left, epoch 1"
     assert written[-1] == "train: 100%, epoch 10"
     short = Lines("evaluate", 1, written.append)
     short.update(1, "done")
-    assert len(written) == 10
+    assert written[11:] == ["evaluate: 100%, done"]
 
 
 def test_quiet_progress_prints_nothing() -> None:

@@ -103,6 +103,9 @@ def test_a_documented_command_runs(
     out = re.search(r"--out ([^./]\S*)", line)
     if out and "sheet" not in out[1]:
         shutil.rmtree(out[1], ignore_errors=True)
+    sheet = re.search(r"preview .*--out (\S+)", line)
+    if sheet:
+        Path(sheet[1]).unlink(missing_ok=True)
     status, output = run(line)
     gated = re.search(r"--(max-drop|max-limit|latency|size 0|gate|macs)\b", line)
     assert status == 0 or (gated and status == 3), output

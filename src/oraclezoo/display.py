@@ -115,7 +115,7 @@ class Lines:
         self.write(text)
 
     def update(self, done: float, text: str = "", *, worked: bool = True) -> None:
-        """Record progress, and print it every ten seconds and at the end of a long job.
+        """Record progress, and print it at the start, every ten seconds and at the end.
 
         Args:
             done: Amount of finished work.
@@ -123,8 +123,9 @@ class Lines:
             worked: See :meth:`Estimate.update`.
         """
         self._record(done, text, worked)
-        ended = bool(text) and 0 < self.total <= done and self._printed
-        if self.text and (ended or time.monotonic() - self._last >= QUIET_S):
+        ended = bool(text) and 0 < self.total <= done
+        due = not self._printed or time.monotonic() - self._last >= QUIET_S
+        if self.text and (ended or due):
             self._last, self._printed = time.monotonic(), True
             left = self.estimate.remaining_s
             share = f"{100 * self.share:.0f}%, " if self.total else ""
