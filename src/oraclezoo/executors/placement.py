@@ -1,4 +1,4 @@
-"""Where jobs run: the name and the options of an executor, resolved."""
+"""Placement of jobs: the resolved name and options of an executor."""
 
 from __future__ import annotations
 
