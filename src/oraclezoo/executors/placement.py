@@ -13,7 +13,7 @@ from oraclezoo.specs import Value
 
 @dataclass(frozen=True)
 class Placement:
-    """Where jobs run.
+    """Executor that runs the jobs, and its options.
 
     Attributes:
         executor: Qualified name of the executor.

@@ -77,7 +77,7 @@ def outcomes(subject: Subject) -> None:
 
 
 def cancellation(subject: Subject) -> None:
-    """A cancelled job ends without an outcome; submitted again, it runs again."""
+    """A cancelled job ends without an outcome, and can be resubmitted."""
     with _connected(subject) as (executor, folder):
         kept = Outcomes()
         (task,) = _tasks(folder, ["wait"])

@@ -97,7 +97,7 @@ def common(function: F) -> F:
         options.assignments,
         options.track,
         click.option(
-            "--train", is_flag=True, help="Train one recipe with one seed; do not benchmark."
+            "--train", is_flag=True, help="Train one recipe with one seed instead of benchmarking."
         ),
         click.option(
             "--image",
