@@ -127,7 +127,7 @@ def install() -> str:
     ]
     sentence = f" {', '.join(times)} (on {step['machine']})." if times else ""
     return (
-        f"The installation has {step['bytes'] / 1e9:.1f} GB, nearly all of it PyTorch "
+        f"The installation takes up {step['bytes'] / 1e9:.1f} GB, nearly all of it PyTorch "
         f"{step['torch']}.{sentence}"
     )
 

@@ -6,7 +6,7 @@ from measured import read, table
 
 
 def lost_nodes() -> str:
-    """Return what became of the jobs when a node was killed half-way."""
+    """Return the table of jobs on clusters in which a node was killed halfway."""
     data = read("clusters.json")
     rows = [("none", "", "", str(data["local"]["runs"]), "")]
     for name, row in data["executors"].items():
@@ -21,7 +21,7 @@ def lost_nodes() -> str:
             )
         )
     images = data["images"]
-    header = ("executor", "done at the kill", "restarted", "results", "equal")
+    header = ("executor", "done before the kill", "restarted", "results", "equal")
     return "\n".join(
         [
             f"{data['jobs']} jobs: the recipes {', '.join(f'`{r}`' for r in data['recipes'])} with "
@@ -29,8 +29,8 @@ def lost_nodes() -> str:
             f"two nodes, on one busy machine with {data['cores']} cores; one node was killed.",
             "",
             table(header, rows),
-            "*Restarted* counts the jobs that the cluster started again. *Equal* means that every "
+            "*Restarted* counts the jobs that the cluster restarted. *Equal* means that every "
             "accuracy and prediction is identical to the benchmark without an executor. "
-            "No finished run was written again.",
+            "No finished run was rewritten.",
         ]
     )

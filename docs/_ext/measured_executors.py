@@ -11,7 +11,7 @@ def executors() -> str:
     overhead, memory, kills = data["overhead"], data["memory"], data["kills"]
     trainings = data.get("trainings")
     lines = [
-        f"- A job costs {overhead['overhead_s']:.2f} s beyond its own imports (median of "
+        f"- A job adds {overhead['overhead_s']:.2f} s beyond its own imports (median of "
         f"{overhead['jobs']} small jobs; imports {overhead['imports_s']:.2f} s). Small jobs do not "
         "import PyTorch.",
         f"- While {memory['jobs']:,} small jobs run, the memory of the submitting process grows by "
@@ -26,7 +26,7 @@ def executors() -> str:
             f"- Random kills of {trainings['killed_workers']} workers and "
             f"{trainings['killed_submitters']} submitting processes during "
             f"{trainings['trainings']} trainings: predictions byte for byte {equal} to those of an "
-            f"undisturbed benchmark, {trainings['failures']} failures."
+            f"uninterrupted benchmark, {trainings['failures']} failures."
         )
     lines += [
         "",

@@ -34,7 +34,7 @@ def image_size() -> str:
 
 
 def image_checks() -> str:
-    """Return a table of the checks of the image and what they found."""
+    """Return a table of the image's checks and their results."""
     if not (MEASUREMENTS / FILE).is_file():
         return f"Not measured yet. To measure it, run `{_COMMAND}`.\n"
     rows = [

@@ -210,7 +210,7 @@ if the job can no longer run; if a scheduler does not answer, raise an exception
 
 
 class Executor(Protocol):
-    """Place where jobs run. A job that dies is submitted again by the caller, not by the executor.
+    """Runs jobs. The caller, not the executor, resubmits a job that died.
 
     An executor may start a job again by itself, e.g. after a node failed: the worker continues from
     the saved state, and two workers of one task never run at the same time. All methods are called
@@ -220,18 +220,18 @@ class Executor(Protocol):
 
     @property
     def exclusive(self) -> bool:
-        """Whether a job has its node for itself, so that times may be measured on it."""
+        """Whether a job has its node to itself, so that times can be measured on it."""
 
     @property
     def shared_folder(self) -> bool:
         """Whether jobs see the files of the submitting machine under the same paths.
 
-        If not, the executor transports them with ``oraclezoo.executors.transport``.
+        If not, the executor transfers them with ``oraclezoo.executors.transport``.
         """
 
     @property
     def outlives(self) -> bool:
-        """Whether submitted jobs run on after the process that submitted them has ended.
+        """Whether submitted jobs keep running after the submitting process has ended.
 
         Another executor with the same options must then accept their handles.
         """
@@ -247,13 +247,13 @@ class Executor(Protocol):
         """Return the state of each handle."""
 
     def cancel(self, handles: Sequence[str]) -> None:
-        """Ask jobs to save their state and end (SIGINT or SIGTERM), and remove queued ones.
+        """Ask jobs to save their state and exit (SIGINT or SIGTERM), and remove queued ones.
 
         Handles of jobs that are gone are ignored. The method does not wait.
         """
 
     def close(self) -> None:
-        """Release connections; jobs of an executor that outlives the process run on."""
+        """Release connections; jobs that outlive the process keep running."""
 
 
 class ExecutorFactory(Protocol):

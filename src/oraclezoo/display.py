@@ -134,7 +134,7 @@ class Lines:
 
     @property
     def share(self) -> float:
-        """Finished share of the work, from 0 to 1."""
+        """Completed fraction of the work, from 0 to 1."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     def close(self) -> None:
@@ -298,10 +298,10 @@ class TrainingProgress:
         self._share, self._last, self._earlier = 0.0, 0, 0
 
     def on_step(self, share: float) -> None:
-        """Show the finished share of the training.
+        """Show the completed fraction of the training.
 
         Args:
-            share: The share, from 0 to 1.
+            share: The fraction, from 0 to 1.
         """
         self._share = share
         self.lines.update(share * self.lines.total, "" if self._last else f"epoch 1{self._of}")
@@ -320,7 +320,7 @@ class TrainingProgress:
 
 
 def both(first: Callable[[T], None] | None, second: Callable[[T], None]) -> Callable[[T], None]:
-    """Return a function that calls ``first``, if there is one, then ``second``."""
+    """Return a function that calls ``first``, if it is not None, then ``second``."""
     if first is None:
         return second
 

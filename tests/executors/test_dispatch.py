@@ -242,7 +242,7 @@ def test_a_second_submitter_waits_and_takes_over(
         time.sleep(0.05)
     second = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert second.stdout is not None
-    assert "waiting for it" in second.stdout.readline()
+    assert "waiting for another process" in second.stdout.readline()
     first.kill()
     first.wait()
     assert second.wait(timeout=300) == 0

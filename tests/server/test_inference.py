@@ -189,11 +189,11 @@ def test_binary_tensors_both_ways(local: Local) -> None:
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        (binary(binary_input(256, [1, 16, 16]), bytes(255)), "does not fit the body"),
+        (binary(binary_input(256, [1, 16, 16]), bytes(255)), "does not match the body"),
         (binary(binary_input(256, [1, 16, 16]), bytes(257)), "1 bytes follow the last tensor"),
         (binary(binary_input(256, [2, 16, 16]), bytes(256)), "has 256 elements, but shape"),
-        (binary(binary_input(-1, [1, 16, 16]), bytes(256)), "does not fit the body"),
-        (binary(binary_input("256", [1, 16, 16]), bytes(256)), "does not fit the body"),
+        (binary(binary_input(-1, [1, 16, 16]), bytes(256)), "does not match the body"),
+        (binary(binary_input("256", [1, 16, 16]), bytes(256)), "does not match the body"),
         (binary(binary_input(256, [1, 16, 16]), bytes(256), "100000"), "but the body has"),
         (binary(binary_input(256, [1, 16, 16]), bytes(256), "-1"), "but the body has"),
         (binary(binary_input(256, [1, 16, 16]), bytes(256), "5"), "not JSON"),

@@ -18,7 +18,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class StepDone:
-    """Finished share of a training, from 0 to 1, sent a few times per second at most.
+    """Completed fraction of a training run, from 0 to 1, sent a few times per second at most.
 
     ``seeds`` are the seeds of a stack; empty if the job trains only one seed.
     """

@@ -31,7 +31,7 @@ from oraclezoo.result import Result, timestamp
 
 @dataclass(frozen=True, kw_only=True)
 class BenchCall:
-    """Arguments of a benchmark, from which another process continues it.
+    """Arguments of a benchmark, which another process can use to continue it.
 
     Attributes:
         recipes: The resolved recipes of all rows.
@@ -87,7 +87,7 @@ class BenchCall:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run: the call, whether to run everything again, and where progress is reported."""
+    """Plan of a benchmark: the call, whether to start over, and where to report progress."""
 
     call: BenchCall
     overwrite: bool
@@ -124,7 +124,7 @@ def bench_on(
 
     Raises:
         InterruptedRunError: The benchmark was stopped or cancelled. Its state is kept.
-        OracleZooError: The executor does not work, or a folder cannot be used.
+        OracleZooError: The executor failed, or a folder cannot be used.
     """
     campaign, seeds = plan.campaign, plan.call.seeds
     with _results_folder(shared):
@@ -210,7 +210,7 @@ def cancel(campaign: Campaign, registry: Registry) -> int:
         Number of cancelled jobs that outlive the process.
 
     Raises:
-        OracleZooError: The campaign cannot be read, or the executor does not work.
+        OracleZooError: The campaign cannot be read, or the executor failed.
     """
     record = campaign.record()
     campaign.cancel()

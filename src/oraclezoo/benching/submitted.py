@@ -95,7 +95,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class _Place:
-    """What a task is for: a seed of a row, or the measurement of a row if the seed is None."""
+    """Purpose of a task: a seed of a row, or the measurement of a row if the seed is None."""
 
     row: RecipeBench
     seed: int | None
@@ -195,7 +195,7 @@ class Submission:
         self.dispatch.add(task)
 
     def _trained(self, row: RecipeBench, seed: int) -> None:
-        """Go on after the job of a seed: add the next variant, or record that it has no model.
+        """Continue after the job of a seed: add the next variant, or record that it has no model.
 
         Variants of one run share a pruned model, so they follow each other.
         """

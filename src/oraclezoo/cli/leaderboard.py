@@ -37,7 +37,7 @@ COLUMNS = ("components", "cost", "ties", "robust")
     help="Add columns; repeatable. robust: calibration error and accuracy on corrupted images "
     "(bench --robust). The other groups are for the terminal; Markdown always has them.",
 )
-@click.option("--explain", is_flag=True, help="Define the figures below the table.")
+@click.option("--explain", is_flag=True, help="Print definitions of the figures below the table.")
 @json_option
 def command(
     results: tuple[Path, ...],

@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --several: columns from right to left, or rows from left to right.",
 )
-@click.option("--demo", is_flag=True, help="Also read the sample image of the package.")
+@click.option("--demo", is_flag=True, help="Also classify the bundled sample image.")
 @click.option(
     "--files-from",
     type=click.Path(dir_okay=False, allow_dash=True),

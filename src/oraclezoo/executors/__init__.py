@@ -1,1 +1,1 @@
-"""Executors: places where jobs run, and campaigns of tasks that run there."""
+"""Executors that run jobs, and campaigns of tasks."""

@@ -1,4 +1,4 @@
-"""Campaigns: what was asked for, how far it is, and which process is at work on it.
+"""Campaigns: the request, its progress, and the process that supervises it.
 
 A campaign is a folder with ``campaign.json``, ``progress.json``, the folder ``tasks`` and the lease
 of the process that submits its tasks. Another process that continues the same campaign waits for
@@ -33,7 +33,7 @@ class CampaignRecord:
     """Content of ``campaign.json``.
 
     Attributes:
-        id: Identifier: a digest of what was asked for.
+        id: Identifier, a digest of the request.
         created: Time of the first submission.
         command: The command that started the campaign.
         executor: Qualified name of the executor.
@@ -105,14 +105,14 @@ class Campaign:
             raise ResultError(f"{path}: not a campaign ({error})") from error
 
     def write(self, record: CampaignRecord) -> None:
-        """Write ``campaign.json``; the time of an earlier one is kept."""
+        """Write ``campaign.json``, keeping the creation time of an existing file."""
         with suppress(ResultError):
             record = replace(record, created=self.record().created)
         text = json.dumps(encode(record), indent=2, ensure_ascii=False)
         write_atomically(self.folder / "campaign.json", text.encode())
 
     def write_progress(self, counts: Counts) -> None:
-        """Write ``progress.json``, from which :meth:`counts` takes what tasks do not tell."""
+        """Write ``progress.json``, with counts that :meth:`counts` cannot derive from tasks."""
         text = json.dumps(encode(counts), ensure_ascii=False)
         write_atomically(self.folder / "progress.json", text.encode())
 
@@ -141,7 +141,7 @@ class Campaign:
         return Counts(total, known.kept, waiting, running, done, tuple(failed))
 
     def is_supervised(self) -> bool:
-        """Return whether a process is at work on the campaign; may take a few seconds."""
+        """Return whether a process supervises the campaign; may take a few seconds."""
         observer = Observer(self._submitter)
         listed = attempts(self._submitter)
         until = time.monotonic() + min(5.0, lease_s())
@@ -163,7 +163,7 @@ class Campaign:
         return self.folder / "cancelled"
 
     def cancel(self) -> None:
-        """Ask the process at work on the campaign to stop. Raises OSError."""
+        """Ask the process that supervises the campaign to stop. Raises OSError."""
         write_atomically(self._cancelled, b"")
 
     def is_cancelled(self) -> bool:
@@ -175,7 +175,7 @@ class Campaign:
         """Be the only process that submits tasks while the block runs.
 
         Args:
-            waiting: Called with a message if another process is at work, which is waited for.
+            waiting: Called with a message before waiting for another process.
 
         Yields:
             A function that returns whether this process should stop: the campaign was cancelled, or
@@ -188,7 +188,7 @@ class Campaign:
         self._submitter.mkdir(parents=True, exist_ok=True)
         held = claim(self._submitter)
         if held is None:
-            waiting(f"another process is at work on campaign {self.id}: waiting for it")
+            waiting(f"waiting for another process that supervises campaign {self.id}")
             while held is None:
                 time.sleep(0.5)
                 held = claim(self._submitter)
@@ -212,7 +212,7 @@ def campaigns(runs: Path) -> list[Campaign]:
 
 
 def find(name: str | None, runs: Path) -> Campaign:
-    """Return the campaign with an identifier, the beginning of one, or a folder.
+    """Return the campaign with an identifier, a prefix of one, or a folder.
 
     Args:
         name: The identifier or folder; None for the only campaign of ``runs``.

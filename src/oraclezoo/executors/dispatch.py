@@ -1,4 +1,4 @@
-"""Dispatch of tasks: submit them to an executor, follow them, and submit lost ones again."""
+"""Dispatch of tasks: submit them to an executor, monitor them, and resubmit lost ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUBMITTED = "submitted.json"
 """File in a task's folder with the submission of a job that outlives the submitting process."""
 
 STOP_S = 60.0
-"""Seconds that cancelled jobs of an executor that outlives this process are waited for."""
+"""Seconds to wait for cancelled jobs of an executor whose jobs outlive this process."""
 
 
 class Listener(Protocol):
@@ -95,7 +95,7 @@ class Dispatch:
         self._pending[task.id] = pending
 
     def run(self, listener: Listener, *, wait: bool = True) -> bool:
-        """Submit all tasks and follow them to their outcomes.
+        """Submit all tasks and monitor them until they have outcomes.
 
         Args:
             listener: Receives the events.
@@ -106,7 +106,7 @@ class Dispatch:
 
         Raises:
             InterruptedRunError: ``should_stop`` returned True. The jobs have been cancelled.
-            OracleZooError: The executor does not work.
+            OracleZooError: The executor failed.
         """
         try:
             while self._pending:
@@ -172,7 +172,7 @@ class Dispatch:
         return folder.end() or folder.give_up()
 
     def _submit(self) -> bool:
-        """Submit the tasks that nobody runs; return whether there were any."""
+        """Submit the tasks that no job runs; return whether there were any."""
         free = [
             pending
             for pending in self._pending.values()

@@ -1,4 +1,4 @@
-"""Where jobs run: the name and the options of an executor, resolved."""
+"""Placement of jobs: the resolved name and options of an executor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oraclezoo.specs import Value
 
 @dataclass(frozen=True)
 class Placement:
-    """Where jobs run.
+    """Executor that runs the jobs, and its options.
 
     Attributes:
         executor: Qualified name of the executor.

@@ -1,4 +1,4 @@
-"""Transport of tasks to machines without a shared folder, and of their results back.
+"""Transfer of tasks to machines without a shared folder, and of results back.
 
 An executor whose ``shared_folder`` is False calls :func:`pack` on the submitting machine,
 :func:`run_packed` on the other one, and :func:`unpack` with its result on the submitting machine,
@@ -41,7 +41,7 @@ RETURNED = ("events.jsonl", LOG, "end.json")
 
 
 def pack(job: Job) -> bytes:
-    """Pack a task with everything that it needs: its request, and what it reads and resumes from.
+    """Pack a task: its request, the files it reads, and the state it resumes from.
 
     Args:
         job: The job to transport.
@@ -102,7 +102,7 @@ def run_packed(archive: bytes, should_stop: Callable[[], bool] = lambda: False) 
 
 
 def unpack(job: Job, archive: bytes) -> None:
-    """Put the results of a task in their place; the outcome, which makes it done, comes last.
+    """Move the results of a task into place; the outcome, which marks it as done, comes last.
 
     Args:
         job: The job that was packed.
@@ -138,7 +138,7 @@ def _wait(process: subprocess.Popen[bytes], should_stop: Callable[[], bool]) -> 
 
 
 def _localize(path: Path, files: Path) -> None:
-    """Rewrite a request file: its paths lie below ``files``."""
+    """Rewrite the paths in a request file to be below ``files``."""
     document = json.loads(path.read_bytes())
     function = attribute(document["action"])
     kind = typing.get_type_hints(function)["request"]

@@ -128,7 +128,7 @@ def attempts(folder: Path) -> list[Attempt]:
 
 
 class Observer:
-    """Tells live owners of a folder from dead ones, by watching their beats."""
+    """Distinguishes live owners of a folder from dead ones by watching their beats."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -199,9 +199,9 @@ class Held:
 
 
 def claim(folder: Path, submission: str = "") -> Held | None:
-    """Become the owner of a folder.
+    """Acquire a folder.
 
-    An owner without a sign of life is watched until it beats or counts as dead.
+    If the current owner seems inactive, wait until it beats or counts as dead.
 
     Args:
         folder: The folder, which exists.
@@ -262,7 +262,7 @@ def write_once(path: Path, content: bytes) -> bool:
 
 
 def _process(pid: int) -> str | None:
-    """Return an identifier of a process that no other one shares; None if it is not running."""
+    """Return a unique identifier of a process; None if it is not running."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = Path("/proc/self/ns/pid").readlink()

@@ -50,12 +50,12 @@ _FAILED = re.compile(r"failed-(\d+)\.json")
 
 @dataclass(frozen=True)
 class Task:
-    """A request to be run somewhere.
+    """A request that any process can run.
 
     Attributes:
         request: The request. A field named in its class attribute ``INCIDENTAL``, and every path,
             does not affect the outcome.
-        label: Name for people, e.g. ``default seed 3``.
+        label: Human-readable name, e.g. ``default seed 3``.
         inputs: All other inputs that determine the outcome, e.g. digests of code and data.
         reads: Files and folders that the task needs.
         writes: Folders that the task writes.
@@ -111,7 +111,7 @@ class TaskFolder:
         return document
 
     def label(self) -> str:
-        """Return the task's name for people; its identifier if it is not readable."""
+        """Return the task's label, or its identifier if the request cannot be read."""
         try:
             return str(json.loads((self.path / "task.json").read_bytes())["label"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -140,7 +140,7 @@ class TaskFolder:
         return False
 
     def reopen(self) -> None:
-        """Let a failed task be tried again; the failure is kept in another file."""
+        """Allow a failed task to be retried; the failure is kept in another file."""
         if isinstance(self.end(), Failed):
             listed = attempts(self.path)
             number = listed[-1].number if listed else 0
@@ -203,7 +203,7 @@ def _parsed(content: bytes) -> Iterator[Event]:
 
 
 def _identity(record: Any) -> Any:
-    """Return what determines the outcome in a record, as JSON-serializable data."""
+    """Return the fields of a record that determine the outcome, as JSON-serializable data."""
     if hasattr(record, "to_dict") or hasattr(record, "to_json"):
         return encode(_Wrapped(record))["value"]
     if dataclasses.is_dataclass(record):

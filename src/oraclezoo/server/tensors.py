@@ -196,7 +196,7 @@ def _tensor(entry: dict[str, Any], rest: memoryview) -> tuple[Tensor, memoryview
     if size is None:
         data = _list(entry.get("data"), f"data of input '{name}'")
     elif type(size) is not int or not 0 <= size <= len(rest):
-        raise malformed(f"input '{name}': binary_data_size does not fit the body")
+        raise malformed(f"input '{name}': binary_data_size does not match the body")
     else:
         data, rest = bytes(rest[:size]), rest[size:]
     return Tensor(name, datatype, tuple(shape), data), rest

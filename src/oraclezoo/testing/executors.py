@@ -24,21 +24,21 @@ MANY = 100
 
 
 class Outcomes:
-    """Listener that keeps the outcome of each task, by the number of its job."""
+    """Listener that records the outcome of each task, keyed by job number."""
 
     def __init__(self) -> None:
         self.ends: dict[int, list[Event]] = {}
         self.started: set[int] = set()
 
     def on_start(self, task: Task) -> None:
-        """Keep the number of a job that runs."""
+        """Record the number of a running job."""
         self.started.add(_number(task))
 
     def on_event(self, task: Task, event: Event) -> None:
         """Ignore events before the last one."""
 
     def on_end(self, task: Task, last: Event) -> None:
-        """Keep an outcome."""
+        """Record an outcome."""
         self.ends.setdefault(_number(task), []).append(last)
 
 
@@ -61,7 +61,7 @@ def facts(subject: Subject) -> str:
 
 
 def outcomes(subject: Subject) -> None:
-    """Reports success and failure, runs a killed job again, and gives up in the end."""
+    """Reports success and failure, reruns a killed job, and eventually gives up."""
     behaviors: tuple[Behavior, ...] = ("succeed", "fail", "die-once", "die")
     with _connected(subject) as (executor, folder):
         kept = Outcomes()
@@ -77,7 +77,7 @@ def outcomes(subject: Subject) -> None:
 
 
 def cancellation(subject: Subject) -> None:
-    """A cancelled job ends without an outcome; submitted again, it runs again."""
+    """A cancelled job ends without an outcome, and can be resubmitted."""
     with _connected(subject) as (executor, folder):
         kept = Outcomes()
         (task,) = _tasks(folder, ["wait"])
@@ -100,7 +100,7 @@ def cancellation(subject: Subject) -> None:
 
 
 def hundred(subject: Subject) -> None:
-    """Runs a hundred jobs, each of them once."""
+    """Runs each of a hundred jobs exactly once."""
     with _connected(subject) as (executor, folder):
         kept = Outcomes()
         _run(executor, folder, kept, _tasks(folder, ["succeed"] * MANY))

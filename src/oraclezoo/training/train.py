@@ -79,7 +79,7 @@ def train(
             fails is no longer called; training continues.
         registry: Registry of components; by default one with all installed components.
         on_epoch: Called with the metrics of each epoch.
-        on_step: Called after each step with the finished share of the training, from 0 to 1,
+        on_step: Called after each step with the completed fraction of training, from 0 to 1,
             including pre-training and the training of teachers.
         should_stop: Called after each step; if it returns True, the state is saved and the run
             ends.

@@ -28,10 +28,12 @@ def oraclezoo_executors() -> list[Spec]:
                     "exclusive",
                     "bool",
                     False,
-                    "take whole nodes, so that times are measured and ranked",
+                    "allocate whole nodes, so that times are measured and ranked",
                 ),
                 Option("group", "int", 1, "trainings that one Slurm job runs in sequence", low=1),
-                Option("parallel", "int", 256, "Slurm jobs of an array that run at once", low=1),
+                Option(
+                    "parallel", "int", 256, "Slurm jobs of an array that run concurrently", low=1
+                ),
                 Option(
                     "signal_s",
                     "int",

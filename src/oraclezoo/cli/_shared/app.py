@@ -187,7 +187,7 @@ def wrapped(text: str) -> str:
 
 
 def terminal_columns() -> int | None:
-    """Return the width of the terminal that standard output is, or None if it is none."""
+    """Return the terminal width of standard output, or None if it is not a terminal."""
     try:
         return os.get_terminal_size(1).columns or None
     except OSError:

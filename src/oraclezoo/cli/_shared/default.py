@@ -12,7 +12,7 @@ import click
 class DefaultCommand(click.Command):
     """Command whose first argument may be the name of a subcommand; otherwise it runs itself.
 
-    It is no :class:`click.Group`, whose own arguments would swallow the name of a subcommand.
+    It is not a :class:`click.Group`, whose arguments would consume the name of a subcommand.
     """
 
     def __init__(

@@ -258,7 +258,7 @@ def executor(function: F) -> F:
         "--on",
         metavar="EXECUTOR",
         shell_complete=complete_names("executor"),
-        help="Run the jobs on an executor, e.g. local or slurm; see 'oraclezoo list executors'.",
+        help="Run the jobs with an executor, e.g. local or slurm; see 'oraclezoo list executors'.",
     )(function)
 
 

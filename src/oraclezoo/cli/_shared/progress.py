@@ -1,4 +1,4 @@
-"""Progress of commands on stderr, and a polite reaction to Ctrl-C."""
+"""Progress of commands on stderr, and handling of Ctrl-C."""
 
 from __future__ import annotations
 

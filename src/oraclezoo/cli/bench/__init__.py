@@ -101,7 +101,7 @@ SUBCOMMANDS = {
 @click.option(
     "--detach",
     is_flag=True,
-    help="Start a campaign that goes on without this process; see 'bench status'.",
+    help="Run the campaign in the background and return; see 'bench status'.",
 )
 @click.option("--leave", is_flag=True, hidden=True)
 @options.quiet

@@ -16,7 +16,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 def command(app: App, campaign: str | None, runs: str, as_json: bool) -> None:
     """Stop CAMPAIGN (an identifier or a folder; by default the only one).
 
-    Running jobs save their state and end; 'bench collect' continues the campaign.
+    Running jobs save their state and exit; 'bench collect' continues the campaign.
     """
     from pathlib import Path
 

@@ -26,8 +26,8 @@ def command(
 ) -> None:
     """Finish CAMPAIGN (an identifier or a folder; by default the only one) and print its results.
 
-    Waits for the process that is at work on it, if there is one; otherwise submits what is missing.
-    --on continues on a different executor. Exit status 1 if any job failed.
+    Waits for the process that supervises it, if there is one; otherwise submits unfinished jobs.
+    --on continues with a different executor. Exit status 1 if any job failed.
     """
     from pathlib import Path
 

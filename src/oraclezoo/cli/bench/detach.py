@@ -1,4 +1,4 @@
-"""Start a benchmark that goes on without the process that started it."""
+"""Start a benchmark that outlives the process that started it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from oraclezoo.cli._shared.examples import example
 @options.quiet
 @json_option
 def command(lock: str, remote: str | None, out: str | None, as_json: bool) -> None:
-    """Download the files of LOCK from REMOTE (default: the remote in the lock), verified.
+    """Download and verify the files of LOCK from REMOTE (default: the remote in the lock).
 
     Files that match the lock are kept; a file that differs is replaced. REMOTE is a folder that
     'oraclezoo data push' wrote.

@@ -23,9 +23,9 @@ from oraclezoo.cli._shared.examples import example
 def command(lock: str, remote: str | None, data_dir: str | None, as_json: bool) -> None:
     """Upload the files of LOCK to REMOTE (default: the remote in the lock).
 
-    REMOTE is a folder as fsspec names it: s3://bucket/folder, gs://..., file:///... or a path.
-    Files are stored under their SHA-256, so that nothing is replaced and equal files are stored
-    once. Credentials come from the environment.
+    REMOTE is an fsspec URL or a path: s3://bucket/folder, gs://..., file:///... or a folder.
+    Files are stored under their SHA-256, so that nothing is replaced and identical files are
+    stored once. Credentials come from the environment.
     """
     from oraclezoo.cli._shared.locks import LockedFolder
     from oraclezoo.data.remote import push

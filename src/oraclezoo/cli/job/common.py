@@ -97,7 +97,7 @@ def common(function: F) -> F:
         options.assignments,
         options.track,
         click.option(
-            "--train", is_flag=True, help="Train one recipe with one seed; do not benchmark."
+            "--train", is_flag=True, help="Train one recipe with one seed instead of benchmarking."
         ),
         click.option(
             "--image",
@@ -258,7 +258,7 @@ def _seeds(command: tuple[str, ...], own: int) -> int:
     before = parser.make_context(name, list(command[2:own])).params
     for key in _OURS:
         if parsed.get(key) != before.get(key):
-            raise UsageError(f"after '--', {key.replace('_', '-')} would replace what is rendered")
+            raise UsageError(f"after '--', {key.replace('_', '-')} would override a job option")
     seeds: int = parsed.get("seeds", 1)
     return seeds
 

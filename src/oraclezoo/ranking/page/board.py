@@ -80,7 +80,7 @@ def in_order(ranked: Sequence[Table]) -> list[Table]:
 
 
 def entries_by_row(entries: Sequence[Entry]) -> dict[Key, Entry]:
-    """Return the entry that each row shows; of replicates, that is the one the table chose."""
+    """Return the entry that each row shows; among replicates, the one that the table selected."""
     by_row: dict[Key, Entry] = {}
     for entry in sorted(entries, key=groups.precedence, reverse=True):
         by_row[entry.result.id, plugins_of(entry.result)] = entry

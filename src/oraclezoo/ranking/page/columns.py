@@ -77,7 +77,7 @@ def columns(shown: Sequence[Line], images: int, links: Links) -> list[Column]:
         Column(
             "rank", "Rank",
             "One plus the number of significantly better rows, in paired tests over images and "
-            "seeds (Holm-corrected at 5%). Press a rank for its reasons.",
+            "seeds (Holm-corrected at 5%). Select a rank to see why.",
             lambda x: x.row.rank, lambda x: NONE if x.row.rank is None else str(x.row.rank),
         ),
         Column(
