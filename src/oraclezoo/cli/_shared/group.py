@@ -144,6 +144,10 @@ class LazyGroup(click.Group):
         """Run and exit. An error prints one or two lines to stderr and sets the exit status."""
         app = extra.setdefault("obj", App())
         words = sys.argv[1:] if args is None else list(args)
+        if "_ORACLEZOO_COMPLETE" in os.environ:
+            from oraclezoo.cli._shared.shell import register
+
+            register()
         try:
             with handling(interrupt):
                 result = super().main(
