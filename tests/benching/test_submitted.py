@@ -163,6 +163,8 @@ def test_subcommands_of_bench_take_json_and_no_recipe_hides_them() -> None:
     assert not SUBCOMMANDS.keys() & set(shipped())
     for name in SUBCOMMANDS:
         assert "as_json" in {parameter.name for parameter in command.subcommand(name).params}
+        assert f"$ oraclezoo bench {name}" in oraclezoo("bench", name, "--help").output
+    assert oraclezoo("bench", "collect", "--quiet", "--runs", "nowhere").output.count("\n") == 1
     shown = oraclezoo("bench", "--help")
     assert "RECIPES" in shown.output
     assert all(f"bench {name}" in shown.output for name in SUBCOMMANDS)

@@ -155,6 +155,17 @@ def test_shell_completion_knows_commands_and_names(site: Any) -> None:
     assert "backbones" in complete("oraclezoo bench --suite back", 3)
     assert complete("oraclezoo train --track glyphs-", 3) == ["glyphs-3k"]
     assert "oraclenet_n" in complete("oraclezoo predict --model oracle", 3)
+    assert complete("oraclezoo leaderboard --track glyphs-", 3) == ["glyphs-3k"]
+    assert complete("oraclezoo help data pre", 3) == ["preview"]
+    assert "train" in complete("oraclezoo help tr", 2)
+    assert complete("oraclezoo train -s optimizer.na", 3) == ["optimizer.name="]
+    assert "budget.epochs=" in complete("oraclezoo bench -s budget.", 3)
+    assert complete("oraclezoo train -s backbone.name = lenet", 5) == ["lenet-of-a", "lenet5"]
+    assert "glyphs-3k" in complete("oraclezoo train -s data.track =", 4)
+    assert complete("oraclezoo train --track = glyphs-", 4) == ["glyphs-3k"]
+    assert complete("oraclezoo train --set = backbone.name = lenet5", 6) == ["lenet5"]
+    assert complete("oraclezoo train -s backbone.name = lenet5 ti", 6) == ["tiny"]
+    assert complete("oraclezoo train -s data.refit =", 4) == ["true", "false"]
 
 
 def test_completion_prints_a_script_that_bash_accepts(site: Any) -> None:
@@ -173,7 +184,10 @@ def test_completion_prints_a_script_that_bash_accepts(site: Any) -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_offers_names_although_files_are_possible(tmp_path: Path) -> None:
-    """bash's function drops all names if there is an item for files among them."""
+    """bash's function drops all names if there is an item for files among them.
+
+    It also splits ``-s KEY=VALUE`` into words, so the reply is the value alone.
+    """
     program = tmp_path / "oraclezoo"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m oraclezoo "$@"\n')
     program.chmod(0o755)
@@ -181,8 +195,10 @@ def test_bash_offers_names_although_files_are_possible(tmp_path: Path) -> None:
         f'eval "$({program} completion bash)"',
         "COMP_WORDS=(oraclezoo train ti) COMP_CWORD=2 COMPREPLY=()",
         f'_oraclezoo_completion {program} 2>/dev/null; echo "${{COMPREPLY[@]}}"',
+        "COMP_WORDS=(oraclezoo train -s optimizer.name = adamw) COMP_CWORD=5 COMPREPLY=()",
+        f'_oraclezoo_completion {program} 2>/dev/null; echo "${{COMPREPLY[@]}}"',
     )
     done = subprocess.run(
         ["bash", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=300
     )
-    assert done.stdout.split() == ["tiny"]
+    assert done.stdout.split() == ["tiny", "adamw"]

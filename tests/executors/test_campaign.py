@@ -106,3 +106,5 @@ def test_a_campaign_whose_jobs_are_with_a_scheduler_is_not_stopped(tmp_path: Pat
         content = {"submission": "a", "handle": "4711_0"}
         (task.path / SUBMITTED).write_text(json.dumps(content), encoding="utf-8")
     assert states == ["stopped", "submitted"]
+    shown = oraclezoo("bench", "status", "--runs", tmp_path)
+    assert f"next: oraclezoo bench collect c1 --runs {tmp_path}" in shown.output

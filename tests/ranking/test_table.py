@@ -257,6 +257,9 @@ def test_the_terminal_has_one_line_per_row(make_entry: MakeEntry, three: list[En
     assert "† refit" in text
     assert "Satterthwaite" not in text
     assert "leaderboard --explain" in text
+    (entry,) = (make_entry(name, row[:1]) for name, row in rows_of({"q": 0.85}).items())
+    narrow = shown(leaderboard([entry]), 80)
+    assert "1 row; definitions: oraclezoo leaderboard --explain" in narrow
     assert "Satterthwaite" in shown(table, 80, explain=True)
     assert "leaderboard --explain" not in shown(table, 80, explain=True)
 

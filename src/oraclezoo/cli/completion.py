@@ -23,6 +23,9 @@ def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script of SHELL, for commands, options and names."""
     from click.shell_completion import get_completion_class
 
+    from oraclezoo.cli._shared.shell import register
+
+    register()
     completion = get_completion_class(shell)
     assert completion is not None  # the choices are click's shells
     root = ctx.find_root().command

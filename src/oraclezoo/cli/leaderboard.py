@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.app import complete_names, emit_json, json_option
 from oraclezoo.cli._shared.examples import example
 
 FORMATS = ("rich", "markdown", "json", "csv")
@@ -18,7 +18,12 @@ COLUMNS = ("components", "cost", "ties", "robust")
 @click.option(
     "--published", is_flag=True, help="Include the published results bundled with oraclezoo."
 )
-@click.option("--track", metavar="NAME", help="Only results of this track.")
+@click.option(
+    "--track",
+    metavar="NAME",
+    shell_complete=complete_names("dataset"),
+    help="Only results of this track.",
+)
 @click.option(
     "--division", type=click.Choice(("closed", "open")), help="Only results of this division."
 )

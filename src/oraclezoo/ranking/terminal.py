@@ -18,6 +18,8 @@ REFIT = "†"
 LEFT = ("Recipe", "Components", "Ties", "Accuracy, % [95%]", "Hardware class", "Latency of")
 WIDEST = 34
 """Width up to which recipes are not folded, unless there are columns on request."""
+SHORT = 60
+"""Length up to which a note stays on one line."""
 
 Shown = tuple[str, Callable[[Row], str]]
 
@@ -45,6 +47,8 @@ def rich_table(
         box=SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
+        # Rich wraps the caption at the width of the table, amid a command if that is narrow
+        min_width=max((len(note) for note in notes if len(note) <= SHORT), default=None),
     )
     several = len({row.hardware_class for row in table.rows}) > 1
     shown = _columns(more, several)

@@ -143,6 +143,11 @@ class LazyGroup(click.Group):
     ) -> Any:
         """Run and exit. An error prints one or two lines to stderr and sets the exit status."""
         app = extra.setdefault("obj", App())
+        words = sys.argv[1:] if args is None else list(args)
+        if "_ORACLEZOO_COMPLETE" in os.environ:
+            from oraclezoo.cli._shared.shell import register
+
+            register()
         try:
             with handling(interrupt):
                 result = super().main(
@@ -157,7 +162,7 @@ class LazyGroup(click.Group):
         except Exception as error:
             if not standalone_mode:
                 raise
-            status = _report(error, app.debug)
+            status = _report(error, app.debug, words)
         except KeyboardInterrupt:  # raised outside click's own handling
             status = 130
         else:
@@ -167,8 +172,8 @@ class LazyGroup(click.Group):
         sys.exit(status)
 
 
-def _report(error: Exception, debug: bool) -> int:
-    """Print the error message and return the exit status."""
+def _report(error: Exception, debug: bool, words: Sequence[str] = ()) -> int:
+    """Print the error message and return the exit status; ``words`` is the command line."""
     if isinstance(error, BrokenPipeError):  # the reader closed the pipe: exit silently
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -181,7 +186,7 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, click.Abort):
         message, status = "interrupted", 130
     elif isinstance(error, click.UsageError):
-        return _report_usage(error)
+        return _report_usage(error, words)
     elif isinstance(error, click.ClickException):
         message, status = error.format_message(), error.exit_code
     elif isinstance(error, OSError) and error.strerror:
@@ -219,8 +224,8 @@ def _named(error: BaseException) -> OracleZooError | None:
     return blamed(error, build_registry())
 
 
-def _usage_text(error: click.UsageError) -> str:
-    """Return click's message, with the current name of an option of version 0.1."""
+def _usage_text(error: click.UsageError, words: Sequence[str]) -> str:
+    """Return click's message, with the option or recipe key to use for an unknown option."""
     text = error.format_message()
     if error.ctx is None:
         return text
@@ -229,29 +234,45 @@ def _usage_text(error: click.UsageError) -> str:
         current = RENAMED_OPTIONS.get(error.option_name)
         if current in options:
             return f"No such option '{error.option_name}'. Use '{current}'."
-        if "-s" in options and (keys := recipe_keys(error.option_name)):
+        if "-s" in options and (keys := recipe_keys(error.option_name, words)):
             return f"No such option '{error.option_name}'. Use {' or '.join(keys)}."
     elif "unexpected extra argument" in text and "--out" in options:
         return f"{text}. Choose the output with '--out'."
     return text
 
 
-def recipe_keys(option: str) -> list[str]:
+def recipe_keys(option: str, words: Sequence[str] = ()) -> list[str]:
     """Return ``-s`` options with the recipe keys that an unknown option resembles, best first.
 
     Args:
         option: Name of the option, such as ``--epoch``.
+        words: Command line; the value that it gives to the option is repeated.
+
+    Example:
+        >>> recipe_keys("--epoch", ["train", "--epoch", "3"])
+        ["'-s budget.epochs=3'"]
     """
     from oraclezoo.recipe.near import near_keys
 
-    return [f"'-s {key}=...'" for key in near_keys(option.lstrip("-").replace("-", "_"))]
+    value = _value(option, words)
+    return [f"'-s {key}={value}'" for key in near_keys(option.lstrip("-").replace("-", "_"))]
 
 
-def _report_usage(error: click.UsageError) -> int:
+def _value(option: str, words: Sequence[str]) -> str:
+    """Return the word that follows ``option``, or three dots if it has no value."""
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        name, equals, value = word.partition("=")
+        if name == option:
+            text = value if equals else following
+            return text if text and not text.startswith("--") else "..."
+    return "..."
+
+
+def _report_usage(error: click.UsageError, words: Sequence[str]) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # a group without a command: click prints its help
         return error.exit_code
-    say_error(f"oraclezoo: {_usage_text(error)}")
+    say_error(f"oraclezoo: {_usage_text(error, words)}")
     if error.ctx is not None:
         say_error(f"try '{error.ctx.command_path} --help'")
     return error.exit_code

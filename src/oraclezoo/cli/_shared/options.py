@@ -80,6 +80,14 @@ def refuse_existing(file: str, *, overwrite: bool) -> None:
         raise UsageError(f"{file} exists: pass --overwrite to replace it, or choose another --out")
 
 
+def _complete_assignment(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    from oraclezoo.cli._shared.shell import complete_assignment
+
+    return complete_assignment(ctx, parameter, incomplete)
+
+
 def assignments(function: F) -> F:
     """Add ``-s section.key=value``, repeatable."""
     return click.option(
@@ -88,6 +96,7 @@ def assignments(function: F) -> F:
         "assigned",
         multiple=True,
         metavar="KEY=VALUE",
+        shell_complete=_complete_assignment,
         help="Override a recipe key, e.g. -s optimizer.lr=0.02; repeatable.",
     )(function)
 

@@ -6,9 +6,10 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("cancel")
+@click.command("cancel", epilog=example("oraclezoo bench cancel"))
 @click.argument("campaign", required=False)
 @options.runs
 @json_option

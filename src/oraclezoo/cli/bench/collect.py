@@ -6,13 +6,15 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, json_option, pass_app
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("collect")
+@click.command("collect", epilog=example("oraclezoo bench collect --published"))
 @click.argument("campaign", required=False)
 @options.runs
 @options.executor
 @click.option("--published", is_flag=True, help="Include the published results of the track.")
+@options.quiet
 @json_option
 @pass_app
 def command(

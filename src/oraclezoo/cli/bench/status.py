@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import emit_json, json_option, print_table, say
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step, print_table, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("status")
+@click.command("status", epilog=example("oraclezoo bench status"))
 @click.argument("campaign", required=False)
 @options.runs
 @json_option
@@ -67,3 +68,9 @@ def command(campaign: str | None, runs: str, as_json: bool) -> None:
     for document in documents:
         for failure in document["failed"]:
             click.echo(f"{failure['job']} failed ({failure['reason']}): {failure['message']}")
+    next_step("bench", "collect", rows[0][0], *_folder(runs))
+
+
+def _folder(runs: str) -> tuple[str, ...]:
+    """Return the option that names the folder of runs, if it is not the default."""
+    return () if runs == "runs" else ("--runs", runs)
