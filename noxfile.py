@@ -63,9 +63,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def full(session: nox.Session) -> None:
-    """Run all tests, those that are slow by nature included, ``bounds`` and ``image``."""
+    """Run all tests, those that are slow by nature and of plugins too, ``bounds`` and ``image``."""
     pytest(session, "--full")
     if not session.posargs:
+        session.notify("plugins", ["--full", "plugins"])
         session.notify("bounds")
         session.notify("image")
 

@@ -62,6 +62,7 @@ def wait_for_end(executor: Executor, handles: Sequence[str]) -> None:
     wait(lambda: set(executor.states(handles).values()) == {"ended"})
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "shipped"])
 def test_outcomes(nodes: Nodes, tmp_path: Path, shared: bool) -> None:
     """Jobs succeed, fail, and die, and what they write arrives."""
@@ -77,6 +78,7 @@ def test_outcomes(nodes: Nodes, tmp_path: Path, shared: bool) -> None:
     assert [starts(job) for job, _ in pairs] == [1] * 4
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "shipped"])
 def test_cancelled_tasks_save_their_state(nodes: Nodes, tmp_path: Path, shared: bool) -> None:
     """Running tasks are interrupted, and their files arrive; queued ones never start."""
@@ -98,6 +100,7 @@ def test_cancelled_tasks_save_their_state(nodes: Nodes, tmp_path: Path, shared: 
         assert [attempt.beats()[-1:] for attempt in attempts] == [b"!", b"!"]  # not killed
 
 
+@pytest.mark.full
 def test_closing_cancels(nodes: Nodes, tmp_path: Path) -> None:
     """An executor that is closed leaves no task behind."""
     job, folder = probe(tmp_path, "wait")
@@ -108,6 +111,7 @@ def test_closing_cancels(nodes: Nodes, tmp_path: Path) -> None:
     assert attempt.beats().endswith(b"!")
 
 
+@pytest.mark.full
 def test_a_folder_that_nodes_do_not_see(nodes: Nodes, tmp_path: Path) -> None:
     """The task fails for good, with a message that names the remedy."""
     job, folder = probe(tmp_path)
@@ -121,6 +125,7 @@ def test_a_folder_that_nodes_do_not_see(nodes: Nodes, tmp_path: Path) -> None:
     assert "\n" not in end.message
 
 
+@pytest.mark.full
 def test_files_above_the_limit(nodes: Nodes, tmp_path: Path) -> None:
     """What is too large to be copied is refused, and the message says how large it is."""
     job, folder = probe(tmp_path)
@@ -143,6 +148,7 @@ def test_digests_are_checked() -> None:
         Archive(b"contents", sent.sha256).verified()
 
 
+@pytest.mark.full
 def test_a_cluster_that_is_started_here(tmp_path: Path) -> None:
     """It runs a task, asks for a random token, and sends no usage reports."""
     code = """

@@ -57,6 +57,7 @@ def wait_for_end(executor: Executor, handles: Sequence[str]) -> None:
     wait(lambda: set(executor.states(handles).values()) == {"ended"})
 
 
+@pytest.mark.full
 def test_outcomes(cluster: Cluster, tmp_path: Path) -> None:
     """In groups of two, jobs succeed, fail, and die; each has a process of its own."""
     behaviors: tuple[Behavior, ...] = ("succeed", "die", "fail", "succeed", "succeed")
@@ -70,6 +71,7 @@ def test_outcomes(cluster: Cluster, tmp_path: Path) -> None:
     assert [starts(job) for job, _ in pairs] == [1] * 5
 
 
+@pytest.mark.full
 def test_another_process_sees_and_cancels_the_jobs(cluster: Cluster, tmp_path: Path) -> None:
     """Handles are valid for another executor; a running task is interrupted, queued ones go."""
     pairs = [probe(tmp_path, "wait") for _ in range(5)]
@@ -88,6 +90,7 @@ def test_another_process_sees_and_cancels_the_jobs(cluster: Cluster, tmp_path: P
     assert [attempt.beats()[-1:] for attempt in attempts] == [b"!", b"!"]  # released, not killed
 
 
+@pytest.mark.full
 def test_one_cancelled_task_of_a_group(cluster: Cluster, tmp_path: Path) -> None:
     """The other tasks of its Slurm job run."""
     pairs = [probe(tmp_path, "wait"), probe(tmp_path), probe(tmp_path)]
@@ -99,6 +102,7 @@ def test_one_cancelled_task_of_a_group(cluster: Cluster, tmp_path: Path) -> None
     assert [type(folder.end()) for _, folder in pairs] == [type(None), type(None), Probed]
 
 
+@pytest.mark.full
 def test_a_lost_node_requeues_its_element_alone(cluster: Cluster, tmp_path: Path) -> None:
     """Tasks of a node that dies start again on the other one, and those of the other one do not."""
     pairs = [probe(tmp_path, "wait") for _ in range(2)]
@@ -122,6 +126,7 @@ def test_a_lost_node_requeues_its_element_alone(cluster: Cluster, tmp_path: Path
         wait(lambda: set(cluster.states().values()) == {"idle"})
 
 
+@pytest.mark.full
 def test_the_time_limit_saves_and_requeues_one_element(cluster: Cluster, tmp_path: Path) -> None:
     """At the signal before the limit, a task saves its state; its element starts again."""
     pairs = [probe(tmp_path, "wait"), probe(tmp_path)]
@@ -136,6 +141,7 @@ def test_the_time_limit_saves_and_requeues_one_element(cluster: Cluster, tmp_pat
     wait_for_end(executor, handles)
 
 
+@pytest.mark.full
 def test_options_reach_sbatch(cluster: Cluster, tmp_path: Path) -> None:
     """Options become flags and lines of the script, and an exclusive executor says so."""
     job, folder = probe(tmp_path)
@@ -153,6 +159,7 @@ def test_options_reach_sbatch(cluster: Cluster, tmp_path: Path) -> None:
         assert f"#SBATCH --{flag}" in lines
 
 
+@pytest.mark.full
 def test_refusals(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages of Slurm reach the user in one line; so does a controller that does not answer."""
     job, _ = probe(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,9 @@ from oraclezoo_ray.task import Archive, Board, run_shared, run_shipped
 
 STORE_BYTES = 100_000_000
 """Object store of a cluster that is started here: its tasks exchange no files."""
+
+REACH_S = 20.0
+"""Maximum time in seconds for a connection to the address of a cluster."""
 
 ANSWER_S = 60.0
 """Maximum time in seconds for an answer of the board."""
@@ -117,6 +121,8 @@ class Ray:
         else:
             options["address"] = address
         try:
+            if address is not None:
+                _reach(address)
             with _signal_handlers():
                 self._ray.init(**options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -248,6 +254,13 @@ class Ray:
     def _fail(self, job: Job, message: str) -> None:
         """Record that a task failed for good."""
         TaskFolder(job.folder).finish(Failed("error", message))
+
+
+def _reach(address: str) -> None:
+    """Connect to HOST:PORT once, because Ray retries for minutes. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
 
 
 def _import(address: str | None) -> Any:
