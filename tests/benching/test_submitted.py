@@ -115,6 +115,7 @@ def test_a_campaign_does_what_is_missing(tiny_idx: Path, tmp_path: Path) -> None
     ]
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("_forked")
 def test_variants_follow_their_trainings(tiny_idx: Path, tmp_path: Path) -> None:
     """A compressed row is made of the runs of its source, and equals that of the usual way."""
@@ -128,6 +129,7 @@ def test_variants_follow_their_trainings(tiny_idx: Path, tmp_path: Path) -> None
     assert all(result.model is not None for result in results)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("_forked")
 def test_overwrite_runs_everything_again(tiny_idx: Path, tmp_path: Path) -> None:
     """To the same figures."""

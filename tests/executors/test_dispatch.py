@@ -203,6 +203,7 @@ def check_all_done_once(folder: Path, jobs: int) -> None:
     assert len(list((folder / "campaign" / "tasks").iterdir())) == jobs
 
 
+@pytest.mark.full
 @POSIX
 def test_random_kills_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers and submitters are killed; every job ends, and none is done twice."""

@@ -67,9 +67,10 @@ REDUCED = (
 
 SLOW = re.compile(
     r"oraclezoo (bench|sweep|compress|prune|reproduce|calibrate|quantize|data audit|plot|drift)\b"
+    r"|oraclezoo (train (default|mine)|train .*--tracker|export|evaluate .*--stream)"
     r"|.*(--compile|--profile)|ORACLEZOO_\w+=\S+ oraclezoo bench"
 )
-"""Commands that take more than 20 s by nature, also with a reduced budget."""
+"""Commands that train or measure for more than a few seconds, also with a reduced budget."""
 
 
 @dataclass(frozen=True, slots=True)
