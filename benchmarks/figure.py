@@ -14,9 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin
 
-from oraclezoo.data import tracks
+from oraclezoo.data.foreign.pen import stroked
+from oraclezoo.data.glyphs.forms import ORACLE, arranged
+from oraclezoo.data.glyphs.written import read
 from oraclezoo.ranking.load import load_results
 from oraclezoo.ranking.page import chart
 from oraclezoo.ranking.page.bars import spaced
@@ -82,7 +85,7 @@ def preview(boards: Sequence[Table]) -> tuple[Image.Image, str]:
     _characters(picture)
     _say(draw, (64, 226), "oraclezoo", 92, INK)
     _say(draw, (68, 352), "Reading oracle bone characters:", 30, INK)
-    _say(draw, (68, 394), "a zoo of backbones, optimizers and schedulers,", 30, INK)
+    _say(draw, (68, 394), "trained models, a zoo of components,", 30, INK)
     _say(draw, (68, 436), "and a leaderboard that reports ties", 30, INK)
     _say(draw, (1216, 584), f"{TRACK}, closed division: mean and 95% interval", 18, QUIET, "ra")
     _dots(draw, rows)
@@ -111,14 +114,20 @@ def _placed(svg: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def _characters(picture: Image.Image) -> None:
-    """Draw a row of generated characters along the upper edge, cycling through the classes."""
-    part = tracks.glyphs_3k(data_dir=None).split("train")
-    side, count = 96, SIZE[0] // 96 + 1
-    for place in range(count):
-        label = place % 10
-        index = [i for i, value in enumerate(part.labels) if value == label][place // 10]
-        glyph = Image.fromarray(part.images[index]).resize((side, side), Image.Resampling.BICUBIC)
-        picture.paste(Image.new("RGB", (side, side), INK), (place * side, 48), glyph)
+    """Draw the ten characters along the upper edge, each in its first written form."""
+    known = arranged(read(ORACLE))
+    step, side = SIZE[0] // known.classes, 92
+    for label in range(known.classes):
+        form = int(np.flatnonzero(known.label == label)[0])
+        controls = known.control[form][known.neighbor[form]]
+        points = (controls * known.weight[form][..., None]).sum(axis=1)
+        aspect = float(known.aspect[form])
+        extent = np.array([min(aspect, 1.0), min(1 / aspect, 1.0)]) * side
+        placed = points * extent + (step - extent) / 2
+        strokes = [placed[known.stroke[form] == number] for number in np.unique(known.stroke[form])]
+        glyph = ImageOps.invert(Image.fromarray(stroked(strokes, 7, (step, step), times=4)))
+        ink = Image.new("RGB", (step, step), INK)
+        picture.paste(ink, (label * step, 40), glyph)
 
 
 def _dots(draw: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:

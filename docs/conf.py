@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,11 +20,20 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_click",
+    "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "oraclezoo.sphinxext",
     "oraclezoo_docs",
 ]
-exclude_patterns = ["_build", "npm"]
+exclude_patterns = [
+    "_build",
+    "_gallery/sg_execution_times.rst",  # loads a remote script
+    "gallery",
+    "npm",
+    "sg_execution_times.rst",
+    "zoo",  # earlier versions generated pages there
+]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # would turn the dashes of --options into one
@@ -45,7 +55,7 @@ nitpick_ignore_regex = [
     # parts of the records above: run.json, model.json, receipts and events of jobs
     (
         r"py:class",
-        r"oraclezoo\.(artifacts\.record|card|card\.receipt|jobs|benching\.events)\.[A-Z]\w+",
+        r"oraclezoo\.(artifacts\.record|card|card\.receipt|jobs\.messages|benching\.events)\.[A-Z]\w+",
     ),
     (r"py:class", r"PluginSource|oraclezoo\.compression\.channels\.plan\.Plan"),
     # fields of a sweep's record, described in sweeps.md
@@ -74,5 +84,38 @@ nitpick_ignore = [
 
 html_theme = "furo"
 html_title = f"oraclezoo {release}"
+html_logo = html_favicon = "../src/oraclezoo/page/static/icon.svg"
+html_css_files = ["oraclezoo-docs.css"]
+html_static_path = ["_static"]
+repository = os.environ.get("GITHUB_REPOSITORY")  # set where the site is built and published
+html_theme_options = {}
+if repository:
+    html_theme_options = {
+        "source_repository": f"https://github.com/{repository}/",
+        "source_branch": "main",
+        "source_directory": "docs/",
+        "top_of_page_buttons": ["view", "edit"],
+    }
+
+# only what follows a prompt is copied; output and prompts are not
+copybutton_prompt_text = r"\$ |>>> |\.\.\. |PS> "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "_gallery",
+    "filename_pattern": "/plot_",
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 5,
+    "remove_config_comments": True,
+    "image_scrapers": ("matplotlib",),
+    "reset_modules": ("matplotlib", "gallery_style.reset"),
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "copyfile_regex": r"$^",
+}
 html_copy_source = False
 html_show_sourcelink = False

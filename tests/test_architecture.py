@@ -29,7 +29,7 @@ def test_the_diagram_shows_every_package_once() -> None:
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_page_describes_every_package(name: str) -> None:
     """The table below the diagram has each name in its first column."""
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "internals" / "architecture.md").read_text(encoding="utf-8")
     named = {each for row in re.findall(r"^\| (`.*?) \|", page, re.M) for each in row.split(", ")}
     assert f"`{name}`" in named
 

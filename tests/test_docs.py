@@ -19,7 +19,11 @@ from oraclezoo.cli import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-SITE = [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("internals/*.md"))]
+SITE = [
+    path
+    for path in sorted(DOCS.rglob("*.md"))
+    if path.relative_to(DOCS).parts[0] != "_build" and "zoo" not in path.relative_to(DOCS).parts
+]
 PAGES = [*SITE, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 FENCE = re.compile(r"^```\{code-block\} \w+\n:caption: \"`([^`]+)`\"\n\n(.*?)^```$", re.M | re.S)
 
@@ -50,8 +54,9 @@ def run(*command: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """The example of docs/plugins.md as pip would install it: a folder for PYTHONPATH."""
-    files = dict(FENCE.findall((DOCS / "plugins.md").read_text(encoding="utf-8")))
+    """The example of the plugin guide as pip would install it: a folder for PYTHONPATH."""
+    guide = DOCS / "how-to" / "publish" / "plugins.md"
+    files = dict(FENCE.findall(guide.read_text(encoding="utf-8")))
     project = tomllib.loads(files.pop("pyproject.toml"))["project"]
     for name, text in files.items():
         path = tmp_path / Path(name).relative_to("src")
@@ -91,7 +96,9 @@ def test_the_plugin_of_the_guide_works(site: Path) -> None:
 
 def test_environment_variables_are_real() -> None:
     """Every environment variable that the documentation names occurs in the source or the tests."""
-    written = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    places = ("src", "tests", "benchmarks", "containers")
+    written = [path for place in places for path in (ROOT / place).rglob("*.py")]
+    written += [ROOT / "noxfile.py", ROOT / "containers" / "compose.yaml"]
     source = "".join(
         path.read_text(encoding="utf-8") for path in written if path != Path(__file__).resolve()
     )
@@ -107,7 +114,7 @@ def test_environment_variables_are_real() -> None:
 
 def test_exit_statuses_are_documented() -> None:
     """The table of exit statuses has success, each status of an error, and no other."""
-    page = (DOCS / "cli.md").read_text(encoding="utf-8")
+    page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
     section = page.split("## Exit status")[1].split("\n## ")[0]
     documented = {int(status) for status in re.findall(r"^\| (\d+) \|", section, re.M)}
     classes = [item for item in vars(errors).values() if isinstance(item, type)]
@@ -152,7 +159,7 @@ def test_generated_parts_need_no_torch() -> None:
     code = (
         "import sys, generated\n"
         "text = {name: make() for name, make in generated.PAGES.items()}\n"
-        "assert '[`oraclenet`](zoo/backbones/oraclenet.md)' in text['backbones']\n"
+        "assert '[`oraclenet`](/reference/zoo/backbones/oraclenet.md)' in text['backbones']\n"
         "assert '| `shift` | float |' in text['recipe-keys']\n"
         "assert '### `seeds[]`' in text['result-fields']\n"
         "assert '`oracle-mnist-3k` | 1,800 | 200 | 1,000' in text['tracks']\n"

@@ -20,11 +20,11 @@ ORDER: tuple[frozenset[str], ...] = tuple(
     frozenset(line.split())
     for line in (
         "_version codec errors storage documents signals specs hookspecs contracts card choices "
-        "notebook",
+        "notebook display",
         "recipe result plugins scaffold page",
         "imaging data zoo engine compression onnx_export measure serving watching ranking plots"
         " trackers",
-        "artifacts jobs testing sphinxext cloud server",
+        "artifacts jobs executors testing sphinxext cloud server",
         "training receipts",
         "pruning quantization sweeping analysis",
         "benching search",
@@ -48,6 +48,9 @@ SIDEWAYS = {
     ("serving", "imaging"),
     ("serving", "data"),  # models are fetched as data are
     ("serving", "onnx_export"),  # the session that runs a graph
+    ("executors", "jobs"),  # an executor runs them
+    ("testing", "executors"),  # and the checks run an executor
+    ("testing", "jobs"),
     ("testing", "artifacts"),  # the checks train and load as users do
 }
 """Imports between folders of one level; all others import only what stands below them."""
@@ -55,6 +58,7 @@ SIDEWAYS = {
 EXCEPTIONS = {
     ("oraclezoo.zoo.builtin", "oraclezoo.data.listing"),  # the built-in tracks, as light specs
     ("oraclezoo.zoo.builtin", "oraclezoo.trackers.listing"),  # and trackers
+    ("oraclezoo.zoo.builtin", "oraclezoo.executors.listing"),  # and executors
     ("oraclezoo.zoo.builtin", "oraclezoo.serving.listing"),  # and the index of models
     ("oraclezoo.plugins.registry", "oraclezoo.zoo.backbones.specs"),  # timm/<any>, as a light spec
     ("oraclezoo.measure.ort", "oraclezoo.onnx_export.runtime"),  # what is timed is what is served
@@ -65,9 +69,19 @@ HEAVY = STAGES.union(*ORDER[3:8]) | {"ranking", "serving", "watching"}
 """What the command line imports in bodies only."""
 
 LIGHT_FOLDERS = {
-    *("_version", "choices", "codec", "errors", "storage", "documents", "signals", "notebook"),
+    *(
+        "_version",
+        "choices",
+        "codec",
+        "errors",
+        "storage",
+        "documents",
+        "signals",
+        "notebook",
+        "display",
+    ),
     *("specs", "hookspecs", "card"),
-    *("recipe", "result", "plugins"),
+    *("recipe", "result", "plugins", "jobs", "executors"),
     *("scaffold", "page", "cloud", "api", "cli", "__init__", "__main__"),
 }
 LIGHT_MODULES = {

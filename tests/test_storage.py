@@ -194,8 +194,16 @@ def fail_alone(path: Path, waited: list[int]) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes cannot be probed on Windows")
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_atomically,
+        lambda path, content: storage.replace_files(path.parent, {path.name: content}),
+    ],
+    ids=["one file", "a model"],
+)
 def test_partial_files_of_version_0_1_are_removed_once_their_process_is_gone(
-    tmp_path: Path,
+    tmp_path: Path, write: Callable[[Path, bytes], object]
 ) -> None:
     """They carry its number; one of a running process stays."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -203,7 +211,7 @@ def test_partial_files_of_version_0_1_are_removed_once_their_process_is_gone(
     (tmp_path / f".run.json.{gone.pid}.partial").write_bytes(b"half")
     running = tmp_path / f".run.json.{os.getpid()}.partial"
     running.write_bytes(b"half")
-    write_atomically(tmp_path / "new", b"new")
+    write(tmp_path / "new", b"new")
     assert sorted(tmp_path.iterdir()) == sorted([running, tmp_path / "new"])
 
 

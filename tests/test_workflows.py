@@ -12,6 +12,7 @@ import click
 import pytest
 
 from oraclezoo.cli import cli
+from oraclezoo.data.known import KNOWN
 from oraclezoo.serving.listing import models
 
 yaml = pytest.importorskip("yaml")
@@ -102,6 +103,28 @@ def test_changes_start_the_workflows_that_check_them() -> None:
             assert triggers["push"]["paths"] == triggers["pull_request"]["paths"]
 
 
+def test_a_lock_of_the_data_is_verified_when_it_changes() -> None:
+    """It has the digests that the package downloads by, and a change of it starts the workflow."""
+    text = (GITHUB / "workflows" / "data.yml").read_text(encoding="utf-8")
+    (path,) = {line[line.index("--lock") + 1] for line in runs("oraclezoo") if "--lock" in line}
+    assert f"      - {path}\n" in text
+    lock = tomllib.loads((ROOT / path).read_text(encoding="utf-8"))
+    locked = {name: file["sha256"] for name, file in lock["files"].items()}
+    assert locked == KNOWN[lock["track"]].sha256
+
+
+def test_each_week_the_locks_are_refreshed_by_pull_request() -> None:
+    """With the script of ``nox -s lock``, on a branch of its own; main is not written to."""
+    workflow = read(GITHUB / "workflows" / "locks.yml")
+    assert workflow[True]["schedule"]
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
+    lines = "\n".join(step.get("run", "") for step in job["steps"])
+    assert "python containers/lock.py" in lines
+    assert "gh pr create --base main --head locks" in lines
+    assert re.findall(r"git push .+", lines) == ["git push --force origin locks"]
+
+
 def test_a_release_needs_no_token() -> None:
     """Only the job that publishes may ask for an identity beside the one that attests."""
     jobs = read(GITHUB / "workflows" / "release.yml")["jobs"]
@@ -144,11 +167,12 @@ def test_issue_forms_are_well_formed(path: Path) -> None:
 
 
 def test_dependabot_watches_what_is_there() -> None:
-    """Actions, this package and those under plugins/."""
+    """Actions, this package and those under plugins/, and images beside our own."""
     document = read(GITHUB / "dependabot.yml")
     assert document["version"] == 2
     watched = {each["package-ecosystem"]: each for each in document["updates"]}
-    assert set(watched) == {"github-actions", "npm", "pip"}
+    assert set(watched) == {"docker-compose", "github-actions", "npm", "pip"}
+    assert (ROOT / watched["docker-compose"]["directory"].lstrip("/") / "compose.yaml").is_file()
     assert (ROOT / watched["npm"]["directory"].lstrip("/") / "package.json").is_file()
     assert "/plugins/*" in watched["pip"]["directories"]
     assert list(ROOT.glob("plugins/*/pyproject.toml"))

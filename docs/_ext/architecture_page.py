@@ -11,7 +11,7 @@ from html import escape
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
-        *("codec", "errors", "storage", "documents", "signals", "choices", "notebook"),
+        *("codec", "errors", "storage", "documents", "signals", "choices", "notebook", "display"),
         *("specs", "hookspecs", "contracts", "card"),
     ),
     ("recipe", "result", "plugins", "scaffold", "page"),
@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plots",
         "trackers",
     ),
-    ("artifacts", "jobs", "testing", "sphinxext", "cloud", "server"),
+    ("artifacts", "jobs", "executors", "testing", "sphinxext", "cloud", "server"),
     ("training", "receipts"),
     ("pruning", "quantization", "sweeping", "analysis"),
     ("benching", "search"),

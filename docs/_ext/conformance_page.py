@@ -16,6 +16,7 @@ MODULES = {
     "scheduler": "schedulers",
     "dataset": "datasets",
     "tracker": "trackers",
+    "executor": "executors",
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
@@ -17,7 +19,19 @@ def drawing_page() -> str:
 
     if not INSTALLED.is_dir():
         return "This build of the documentation does not contain the page.\n"
-    return f'<p><a class="reference external" href="{FOLDER}/index.html">Open the page</a></p>\n'
+    target = f"../../{FOLDER}/index.html"
+    return f'<p><a class="reference external" href="{target}">Open the page</a></p>\n'
+
+
+def announce(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Link to the drawing page at the top of each page, if this build contains it."""
+    from oraclezoo.page.runtime import INSTALLED
+
+    if INSTALLED.is_dir() and "pathto" in context:
+        target = context["pathto"](f"{FOLDER}/index.html", 1)
+        context["theme_announcement"] = f'<a href="{target}">Draw a character</a> in your browser'
 
 
 def write_drawing_page(app: Sphinx, exception: Exception | None) -> None:

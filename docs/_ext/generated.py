@@ -14,15 +14,20 @@ from typing import Any
 import architecture_page
 import audit_page
 import board_page
+import cli_pages
 import conformance_page
 import drawing_page
+import first_minute
+import measured_clusters
 import measured_compressible
 import measured_compression
 import measured_convert
 import measured_engine
+import measured_executors
 import measured_faults
 import measured_finetuning
 import measured_glyphs
+import measured_image
 import measured_memory
 import measured_predict
 import measured_saturation
@@ -32,6 +37,7 @@ import measured_serving
 import measured_speed
 import measured_torch
 import measured_unknown
+import models_page
 import monitoring_page
 import notebooks
 import sheets
@@ -151,6 +157,7 @@ PAGES: dict[str, Callable[[], str]] = {
         architecture_page.architecture_layers,
         architecture_page.architecture_benchmark,
         architecture_page.architecture_prediction,
+        cli_pages.commands,
         recipe_keys,
         recipes,
         backbones,
@@ -159,11 +166,16 @@ PAGES: dict[str, Callable[[], str]] = {
         trackers,
         tracks,
         leaderboard_waiting,
+        models_page.bundled_models,
+        models_page.shipped_recipes,
         board_page.ranking_time,
         monitoring_page.monitoring_metrics,
         monitoring_page.monitoring_alerts,
         monitoring_page.monitoring_signals,
         notebooks.first_steps,
+        first_minute.install_figures,
+        first_minute.output_predict,
+        first_minute.citation,
         result_fields,
         api,
         error_classes,
@@ -175,11 +187,15 @@ PAGES: dict[str, Callable[[], str]] = {
         measured_compression.compression_chain,
         measured_compression.compression_mobile,
         measured_convert.convert_throughput,
+        measured_executors.executors,
+        measured_clusters.lost_nodes,
         measured_faults.faults,
         measured_finetuning.finetuning,
         measured_glyphs.glyphs_transfer,
         measured_glyphs.glyphs_ranking,
         measured_glyphs.glyphs_ranking_published,
+        measured_image.image_size,
+        measured_image.image_checks,
         measured_memory.streaming_ratio,
         measured_predict.predict_polarity,
         measured_predict.predict_jpeg,
@@ -243,7 +259,7 @@ def plain(text: str) -> str:
 def _names(kind: Kind, folder: str) -> str:
     """Return the names of a kind of component with links to their pages."""
     names = [entry.spec.name for entry in builtins().entries(kind)]
-    return ", ".join(f"[`{name}`](zoo/{folder}/{name}.md)" for name in names) + ".\n"
+    return ", ".join(f"[`{name}`](/reference/zoo/{folder}/{name}.md)" for name in names) + ".\n"
 
 
 def options(declared: Iterable[Option], header: str) -> str:

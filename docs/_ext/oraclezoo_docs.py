@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import cli_pages
 import drawing_page
 import generated
 import links
+import notebooks
+import redirects
 import sheets
 import zoo_pages
+from docutils import nodes
 from measured import MEASUREMENTS
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -76,6 +81,21 @@ def refuse_broken_links(app: Sphinx, exception: Exception | None) -> None:
             raise ExtensionError("broken links:\n" + "\n".join(dangling[:50]))
 
 
+def describe(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Add a description to a page without one: its first paragraph."""
+    if doctree is None or 'name="description"' in context.get("metatags", ""):
+        return
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if len(text) > 20:
+            short = text if len(text) <= 160 else text[:157].rsplit(" ", 1)[0] + "..."
+            tag = f'<meta name="description" content="{escape(short)}">'
+            context["metatags"] = context.get("metatags", "") + tag
+            return
+
+
 def draw_sheets(app: Sphinx) -> None:
     """Draw the images that pages refer to."""
     sheets.draw()
@@ -84,10 +104,15 @@ def draw_sheets(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the handlers to Sphinx."""
     app.connect("builder-inited", draw_sheets)
+    app.connect("builder-inited", lambda _: notebooks.run())
     app.connect("builder-inited", lambda _: zoo_pages.write())
+    app.connect("builder-inited", lambda _: cli_pages.write())
     app.connect("source-read", fill_in)
     app.connect("autodoc-process-docstring", list_fields)
+    app.connect("html-page-context", describe)
+    app.connect("html-page-context", drawing_page.announce)
     app.connect("build-finished", drawing_page.write_drawing_page, priority=100)
+    app.connect("build-finished", redirects.write_redirects, priority=200)
     app.connect("build-finished", refuse_remote_assets)
     app.connect("build-finished", refuse_broken_links, priority=900)  # after all files are written
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,12 +17,12 @@ def sheets() -> str:
     """Return Markdown for the sheet that :func:`draw` writes on this machine."""
     if real_files() is None:
         return (
-            f"![Generated characters, one class per row](_generated/{GENERATED}.png)\n\n"
+            f"![Generated characters, one class per row](/_generated/{GENERATED}.png)\n\n"
             "The real images were not available when this documentation was built. To compare, run "
             f"`oraclezoo data preview {REAL} --beside {GENERATED} --out sheet.png`."
         )
     return (
-        f"![Real and generated characters, one class per row](_generated/{REAL}.png)\n\n"
+        f"![Real and generated characters, one class per row](/_generated/{REAL}.png)\n\n"
         f"Left: training images of `{REAL}`. Right: training images of `{GENERATED}`."
     )
 
@@ -38,16 +38,16 @@ def real_files() -> Path | None:
 
 
 def draw() -> None:
-    """Write the sheet that :func:`sheets` refers to."""
+    """Write the sheet that :func:`sheets` refers to, and a small one for the first page."""
     from oraclezoo.data import tracks
     from oraclezoo.data.sheet import contact_sheet
     from oraclezoo.data.tiles import classes_beside
 
     FOLDER.mkdir(exist_ok=True)
     generated, folder = tracks.glyphs_3k(data_dir=None), real_files()
+    part, names = generated.split("train"), (generated.classes, generated.glyphs)
+    contact_sheet(part.images, part.labels, *names, per_class=4).save(FOLDER / "characters.png")
     if folder is None:
-        part = generated.split("train")
-        names = generated.classes, generated.glyphs
         sheet = contact_sheet(part.images, part.labels, *names, per_class=PER_CLASS)
         sheet.save(FOLDER / f"{GENERATED}.png")
         return

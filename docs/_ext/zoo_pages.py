@@ -1,7 +1,7 @@
 """Pages of the zoo, generated from specs: one per component and one per kind.
 
-They are written to docs/zoo/ before Sphinx reads the sources, and are not committed. Lightweight
-imports only.
+They are written to docs/reference/zoo/ before Sphinx reads the sources, and are not committed.
+Lightweight imports only.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 import board_page
 import generated
+import zoo_tables
 from generated import plain
 from measured import table
 
 from oraclezoo.plugins.registry import Entry
 from oraclezoo.specs import Kind
 
-FOLDER = Path(__file__).resolve().parents[1] / "zoo"
+FOLDER = Path(__file__).resolve().parents[1] / "reference" / "zoo"
 KINDS: dict[Kind, str] = {
     "backbone": "Backbones",
     "optimizer": "Optimizers",
@@ -64,21 +65,18 @@ def _pages() -> Iterator[tuple[Path, str]]:
     registry, results = generated.builtins(), board_page.results()
     for kind, title in KINDS.items():
         entries = list(registry.entries(kind))
-        yield FOLDER / f"{title.lower()}.md", _index(kind, title, entries)
+        yield FOLDER / f"{title.lower()}.md", _index(kind, title, entries, results)
         for entry in entries:
             yield FOLDER / title.lower() / f"{entry.spec.name}.md", _page(kind, entry, results)
 
 
-def _index(kind: Kind, title: str, entries: list[Entry]) -> str:
+def _index(kind: Kind, title: str, entries: list[Entry], results: list[dict[str, Any]]) -> str:
     folder = title.lower()
-    rows = [
-        [f"[`{e.spec.name}`]({folder}/{e.spec.name}.md)", plain(e.spec.summary)] for e in entries
-    ]
     parts = [
         f"# {title}",
         f"oraclezoo has {len(entries)} built-in {title.lower()}. `oraclezoo list {kind}s` also "
         "lists those of installed plugins.",
-        table(("name", "description"), rows),
+        zoo_tables.components(kind, folder, entries, results),
     ]
     if kind == "backbone":
         parts.append(generated.any_timm())

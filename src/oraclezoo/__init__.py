@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # Libraries with telemetry read these variables when they are imported. Python runs this file
 # before any submodule, and subprocesses inherit the environment, so this covers every process.
-# Values set by the user take precedence. docs/privacy.md has the list.
+# Values set by the user take precedence. docs/reference/privacy.md has the list.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime 1.29 or newer, on Linux and macOS
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # huggingface_hub and hf-xet, through timm
 

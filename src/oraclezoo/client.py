@@ -95,7 +95,8 @@ class Client:
             server asks for.
 
     Raises:
-        UsageError: httpx is not installed, or ``url`` is not an HTTP address.
+        UsageError: httpx is not installed, ``url`` is not an HTTP address, or ``token`` cannot be
+            sent.
     """
 
     def __init__(
@@ -114,8 +115,14 @@ class Client:
             ) from error
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"'{url}' is not an HTTP address, e.g. http://127.0.0.1:8000")
+        token = (token or "").strip()  # files end with a newline
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise UsageError("the token must contain only printable ASCII characters, no spaces")
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        except httpx.InvalidURL as error:
+            raise UsageError(f"'{url}' is not an HTTP address ({error})") from error
         self.url, self.retries = url, retries
 
     def predict(

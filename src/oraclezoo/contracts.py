@@ -5,9 +5,10 @@ Heavy packages are not imported: torch and numpy appear only in annotations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,3 +172,98 @@ class TrackerFactory(Protocol):
     def __call__(
         self, *, run_name: str, folder: Path, config: Mapping[str, Any], **options: Any
     ) -> Tracker: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process that an executor starts somewhere: the worker of one task.
+
+    All paths are absolute. The worker takes everything from ``request.json`` in ``folder`` and
+    writes ``events.jsonl`` and, at its end, ``end.json`` there; ``end.json`` is what counts, and
+    the exit status of the process does not.
+
+    Attributes:
+        id: Identifier of the task, unique within the campaign: letters and digits.
+        label: Name for listings and queues, e.g. ``default seed 3``.
+        folder: The task's folder.
+        command: Command that runs the task: Python, ``-m oraclezoo.jobs``, the folder, and a word
+            that identifies this submission.
+        reads: Files and folders outside ``folder`` that the task needs.
+        writes: Folders outside ``folder`` that the task writes; an interrupted task resumes from
+            their content.
+    """
+
+    id: str
+    label: str
+    folder: Path
+    command: tuple[str, ...]
+    reads: tuple[Path, ...] = ()
+    writes: tuple[Path, ...] = ()
+
+
+JobState = Literal["waiting", "running", "ended", "unknown"]
+"""State of a submitted job: queued, started, gone, or not known to the executor (any more).
+
+``ended`` means that the process is certainly gone, whatever became of it. Report ``unknown`` only
+if the job can no longer run; if a scheduler does not answer, raise an exception instead.
+"""
+
+
+class Executor(Protocol):
+    """Runs jobs. The caller, not the executor, resubmits a job that died.
+
+    An executor may start a job again by itself, e.g. after a node failed: the worker continues from
+    the saved state, and two workers of one task never run at the same time. All methods are called
+    from one thread. ``submit`` and ``states`` may raise OracleZooError, e.g. if a scheduler does
+    not answer: the campaign stops with this message, keeps its state, and can be resumed.
+    """
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether a job has its node to itself, so that times can be measured on it."""
+
+    @property
+    def shared_folder(self) -> bool:
+        """Whether jobs see the files of the submitting machine under the same paths.
+
+        If not, the executor transfers them with ``oraclezoo.executors.transport``.
+        """
+
+    @property
+    def outlives(self) -> bool:
+        """Whether submitted jobs keep running after the submitting process has ended.
+
+        Another executor with the same options must then accept their handles.
+        """
+
+    @property
+    def poll_s(self) -> float:
+        """Pause in seconds between two calls of :meth:`states`."""
+
+    def submit(self, jobs: Sequence[Job]) -> Sequence[str]:
+        """Submit jobs and return one handle for each: a string that is stored with the task."""
+
+    def states(self, handles: Sequence[str]) -> Mapping[str, JobState]:
+        """Return the state of each handle."""
+
+    def cancel(self, handles: Sequence[str]) -> None:
+        """Ask jobs to save their state and exit (SIGINT or SIGTERM), and remove queued ones.
+
+        Handles of jobs that are gone are ignored. The method does not wait.
+        """
+
+    def close(self) -> None:
+        """Release connections; jobs that outlive the process keep running."""
+
+
+class ExecutorFactory(Protocol):
+    """Factory that connects to an executor.
+
+    Args:
+        folder: Existing folder for the executor's own files, e.g. scripts and logs; it is the same
+            one each time the campaign is continued.
+
+    Raises OracleZooError, which suggests a remedy, if the executor is not available.
+    """
+
+    def __call__(self, *, folder: Path, **options: Any) -> Executor: ...

@@ -22,6 +22,10 @@ class UsageError(OracleZooError):
     exit_code = 2
 
 
+class InUseError(UsageError):
+    """Folder that another process is writing to."""
+
+
 class UnknownNameError(UsageError):
     """Unknown name. The message suggests similar names."""
 

@@ -40,3 +40,8 @@ def oraclezoo_trackers() -> Iterable[Spec]:  # type: ignore[empty-body]  # imple
 @hookspec
 def oraclezoo_models() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
     """Return specs of kind "model": trained models with a fixed digest, downloaded on demand."""
+
+
+@hookspec
+def oraclezoo_executors() -> Iterable[Spec]:  # type: ignore[empty-body]  # implemented by plugins
+    """Return specs of kind "executor": places where jobs run, e.g. a cluster's queue."""

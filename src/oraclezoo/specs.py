@@ -20,8 +20,11 @@ from oraclezoo.errors import PluginError, UnknownOptionError, UsageError, neares
 PLUGIN_API_VERSION = 1
 """Version of the contract between oraclezoo and its plugins (hooks, specs, factories)."""
 
-Kind = Literal["backbone", "optimizer", "scheduler", "dataset", "tracker", "model"]
-KINDS: tuple[Kind, ...] = ("backbone", "optimizer", "scheduler", "dataset", "tracker", "model")
+Kind = Literal["backbone", "optimizer", "scheduler", "dataset", "tracker", "model", "executor"]
+KINDS: tuple[Kind, ...] = (
+    *("backbone", "optimizer", "scheduler", "dataset", "tracker", "model"),
+    "executor",
+)
 
 SHIPPED_MODEL = "oraclezoo.serving.store:shipped"
 FETCHED_MODEL = "oraclezoo.serving.store:fetched"

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from oraclezoo.errors import UsageError
+from oraclezoo.errors import InUseError
 
 try:
     import fcntl
@@ -118,7 +118,8 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
     The files are first written to a temporary subfolder. They become current when it is renamed to
     :data:`PENDING`; then they are moved to their final paths. If the process is killed in between,
-    the next call completes the move. Read them with :func:`current`.
+    the next call completes the move. Read them with :func:`current`. Temporary files left in the
+    folder by killed processes are removed first.
 
     Args:
         folder: The folder; it is created if necessary.
@@ -126,10 +127,11 @@ def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
     Raises:
         OSError: If a file cannot be written. The old files remain current.
-        UsageError: If another process writes to the folder.
+        InUseError: If another process writes to the folder.
     """
     with exclusive(folder):
         _complete(folder)
+        sweep(folder)
         for abandoned in folder.glob(f"{PENDING}.*.tmp"):
             shutil.rmtree(abandoned, ignore_errors=True)
         staged = folder / f"{PENDING}.{secrets.token_hex(8)}.tmp"
@@ -246,7 +248,7 @@ def alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Lock a folder for this thread during the block; other processes and threads get UsageError.
+    """Lock a folder for this thread during the block; other processes and threads get InUseError.
 
     The operating system releases the lock if the process dies. The block may lock the same folder
     again. Afterwards, the lock file is removed, and so are the folders created for it if empty.
@@ -258,7 +260,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         None, while the lock is held.
 
     Raises:
-        UsageError: If another process or thread has locked the folder.
+        InUseError: If another process or thread has locked the folder.
         OSError: If the folder cannot be written.
     """
     import filelock  # 40 ms to import, only needed to write
@@ -270,7 +272,7 @@ def exclusive(folder: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise UsageError(
+            raise InUseError(
                 f"{folder} is in use by another process: wait until it ends, or choose another "
                 "folder"
             ) from None

@@ -181,6 +181,20 @@ def test_what_cannot_be_tested_is_said(run: oz.Run, held_to: Reference, unseen: 
     assert np.array_equal(sample_indices(5), np.arange(5))
 
 
+def test_a_reference_that_cannot_be_written_is_found_before_the_work(
+    run: oz.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in the place of its folder, for instance."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(
+        "oraclezoo.analysis.drift.reference", lambda *_, **__: pytest.fail("it was computed")
+    )
+    words = ["drift", str(run.folder), "--save-reference", str(tmp_path / "file" / "reference")]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 1
+    assert "cannot be written to" in done.stderr
+
+
 def test_the_command_and_its_gate(run: oz.Run, unseen: Images, tmp_path: Path) -> None:
     """A reference is written once; with it no data are needed. The gate exits with 3."""
     runner, kept = CliRunner(), str(tmp_path / "reference.safetensors")

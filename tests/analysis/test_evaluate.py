@@ -38,6 +38,29 @@ def test_other_data_are_scored_with_a_word(tiny_run: Path, tiny_idx: Path, chang
     assert "different data" not in same.output
 
 
+def test_other_data_under_another_name_are_scored_with_a_word(
+    tiny_run: Path, changed: Path, tmp_path: Path
+) -> None:
+    """Packed or not, a file that the run was not trained with is named; export refuses it."""
+    path = next(path for path in changed.iterdir() if "train-images" in path.name)
+    (changed / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    words = ["--data-dir", str(changed)]
+    for split in ("validation", "test"):
+        done = CliRunner().invoke(
+            cli,
+            ["evaluate", str(tiny_run), *words, "--split", split, "--results", str(tmp_path / "r")],
+        )
+        assert done.exit_code == 0, done.output
+        assert f"{path.stem} is not the file that the run was trained with" in done.stderr
+        assert "[different data from the run's]" in done.stdout
+    done = CliRunner().invoke(
+        cli, ["export", str(tiny_run), "--out", str(tmp_path / "x"), "--no-timed", *words]
+    )
+    assert done.exit_code == 1
+    assert f"{path.stem} is not the file that the model was trained with" in done.stderr
+
+
 def test_other_classes_are_refused(tiny_run: Path, changed: Path) -> None:
     """Labels would mean something else."""
     (changed / "dataset.toml").write_text('classes = ["a", "b", "c", "d"]\n')

@@ -41,10 +41,10 @@ def test_a_damaged_run_is_trained_again(here: Path, tiny_idx: Path) -> None:
         (folder / name).write_text("junk")
         result = bench(tiny_idx)
         assert result.exit_code == 0, result.output
-        assert "kept" not in result.stderr, name
+        assert "reused" not in result.stderr, name
         lines = (here / "runs" / "journal.jsonl").read_text().splitlines()
         assert again in [json.loads(line)["event"] for line in lines[-4:]]
-    assert "kept" in bench(tiny_idx).stderr
+    assert "reused" in bench(tiny_idx).stderr
 
 
 def test_train_says_how_to_get_out_of_a_damaged_run(here: Path, tiny_idx: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,10 @@ import pytest
 
 import oraclezoo as oz
 from oraclezoo.artifacts.run import folder_name
+from oraclezoo.artifacts.score import keep_score
+from oraclezoo.benching.compressed import VariantRequest, compress_run
+from oraclezoo.engine.execution import Execution
+from oraclezoo.engine.records import Callbacks
 from oraclezoo.errors import ResultError, UsageError
 from oraclezoo.plugins.registry import build_registry
 from oraclezoo.recipe import Recipe
@@ -51,6 +56,7 @@ def commands(run: Path, data: Path, folder: Path) -> dict[str, Callable[[], Any]
         ),
         "prune": lambda: oz.prune(run, folder, macs=0.5, epochs=0, **plain),
         "compress": lambda: oz.compress(run, folder, size=0.5, data_dir=data),
+        "calibrate": lambda: oz.calibrate(run, folder, data_dir=data),
         "bench": lambda: oz.bench(["quick"], track="idx", data_dir=data, out=folder, seeds=1),
     }
 
@@ -89,6 +95,41 @@ def test_a_second_training_of_a_run_is_refused(tiny_idx: Path, tmp_path: Path) -
             with pytest.raises(UsageError, match="in use by another process"):
                 oz.train(recipe, data_dir=tiny_idx, out=tmp_path, **options)  # type: ignore[arg-type]
         process.kill()
+
+
+def test_a_second_benchmark_of_a_run_is_refused(
+    tiny_run: Path, tiny_idx: Path, tmp_path: Path
+) -> None:
+    """Two benchmarks may share runs: neither a variant nor the scores of a run are mixed."""
+    registry = build_registry()
+    recipe = resolve(oz.Run.load(tiny_run).recipe.override({"compress.steps": "int8"}), registry)
+    execution = Execution(data_dir=tiny_idx, device="cpu")
+    request = VariantRequest(recipe, 0, tmp_path, execution)
+    folder, copy = tmp_path / folder_name(recipe, 0), tmp_path / "run"
+    shutil.copytree(tiny_run, copy)
+    dataset = registry.create("dataset", "idx", data_dir=tiny_idx)
+    before = (copy / "run.json").read_bytes()
+
+    def scored() -> None:
+        place = tmp_path / "results"
+        options: Any = {"device": "cpu", "registry": registry, "calibration_s": None}
+        keep_score(oz.Run.load(copy), dataset, place, **options)
+
+    calls: dict[Path, Callable[[], object]] = {
+        folder: lambda: compress_run(tiny_run, request, registry, Callbacks()),
+        copy: scored,
+    }
+    for held, call in calls.items():
+        command = [sys.executable, "-c", HOLD, str(held)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with pytest.raises(UsageError, match="in use by another process"):
+                call()
+            process.kill()
+    assert {path.name for path in folder.iterdir()} == {"theirs", ".lock"}
+    assert (copy / "run.json").read_bytes() == before
+    assert not (copy / "score.safetensors").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_work(

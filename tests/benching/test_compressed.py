@@ -49,7 +49,7 @@ def bench(
     messages: list[tuple[str, str]] = []
 
     def note(progress: Progress) -> None:
-        if progress.event != "epoch":
+        if progress.event not in ("epoch", "step"):
             messages.append((progress.recipe, progress.event))
 
     results = oz.bench(

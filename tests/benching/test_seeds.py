@@ -53,7 +53,7 @@ def bench(
 
 def counted(events: list[Progress]) -> Counter[str]:
     """How many there are of each kind but epochs."""
-    return Counter(event.event for event in events if event.event != "epoch")
+    return Counter(event.event for event in events if event.event not in ("epoch", "step"))
 
 
 def records(place: Path) -> dict[int, dict[str, Any]]:

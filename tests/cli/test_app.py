@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from oraclezoo.cli import cli
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_names, console_err, emit_json, print_table
+from oraclezoo.cli._shared.app import App, complete_names, emit_json, print_table, say
 
 CELL = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), min_size=1)
 
@@ -48,19 +48,37 @@ def test_columns_are_aligned_and_nothing_is_lost(rows: list[tuple[str, str, str]
         assert line[third:] == row[2]
 
 
-def test_a_terminal_cuts_long_lines(
+def test_a_terminal_wraps_long_cells(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each row stays on one line."""
+    """Nothing is cut: words move to the next line of the row, and a long one is broken."""
     monkeypatch.setattr("os.get_terminal_size", lambda _: Size())
-    print_table(("A", "B"), [("x", "y" * 50)])
-    assert capsys.readouterr().out.splitlines()[1] == "x  " + "y" * 16 + "…"
+    print_table(("A", "B"), [("x", "y" * 50), ("z", "one two three four five")])
+    assert capsys.readouterr().out.splitlines() == [
+        "A  B",
+        "x  " + "y" * 17,
+        "   " + "y" * 17,
+        "   " + "y" * 16,
+        "z  one two three",
+        "   four five",
+    ]
+
+
+def test_a_terminal_narrows_the_widest_column_first(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and figures stay whole while a summary can be wrapped."""
+    monkeypatch.setattr("os.get_terminal_size", lambda _: Size())
+    print_table(("NAME", "N", "SUMMARY"), [("lenet5", "98.7%", "small and old")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["NAME    N      SUMMARY", "lenet5  98.7%  small", "               and old"]
+    assert max(map(len, lines[1:])) == 22  # names cannot be narrower
 
 
 class Size:
     """A terminal of 20 columns."""
 
-    columns = 20
+    columns, lines = 20, 24
 
 
 def test_the_registry_is_made_once_and_when_asked_for(
@@ -83,7 +101,7 @@ def test_the_registry_is_made_once_and_when_asked_for(
 
 def test_messages_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """stdout is for results."""
-    console_err().print("working")
+    say("working")
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "working\n")
 

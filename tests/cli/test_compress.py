@@ -33,7 +33,7 @@ def test_quantize_puts_its_result_beside_the_model(exported: Path, tiny_idx: Pat
     assert folder == exported.with_name("model-int8")
     assert data["receipt"]["after"]["precision"] == "int8"
     shown = oraclezoo("receipt", folder)
-    assert shown.stdout.startswith("export (format onnx")
+    assert "\nexport (format onnx" in shown.stdout
     assert "quantize (precision int8" in shown.stdout
     assert "onnx int8" in shown.stdout
     document = json.loads(oraclezoo("receipt", folder, "--json").stdout)

@@ -198,10 +198,12 @@ def test_capital_v_shows_the_version(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
-        (("train", "--epoch", "3"), "'-s budget.epochs=...'"),
-        (("train", "--batch-size", "3"), "'-s budget.batch_size=...'"),
-        (("bench", "--lr", "3"), "'-s optimizer.lr=...'"),
-        (("train", "-s", "lr=3"), "use optimizer.lr"),
+        (("train", "--epoch", "3"), "'-s budget.epochs=3'"),
+        (("train", "--epoch=4"), "'-s budget.epochs=4'"),
+        (("train", "--epoch", "--quiet"), "'-s budget.epochs=...'"),
+        (("train", "--batch-size", "3"), "'-s budget.batch_size=3'"),
+        (("bench", "--lr", "3"), "'-s optimizer.lr=3'"),
+        (("train", "-s", "lr=3"), "use optimizer.lr=3"),
         (("train", "-s", "label_smoothin=0.1"), "use loss.label_smoothing"),
     ],
 )

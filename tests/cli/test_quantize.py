@@ -30,7 +30,7 @@ def half(tiny_run: Path, tiny_idx: Path, tmp_path_factory: pytest.TempPathFactor
 def test_a_form_is_shown_by_what_reads_cards(half: Path) -> None:
     """``receipt`` and ``models show`` display it; ``predict`` explains why it cannot run it."""
     shown = oraclezoo("receipt", half)
-    assert shown.stdout.startswith("quantize (backend torch, device cpu, precision bf16")
+    assert "\nquantize (backend torch, device cpu, precision bf16" in shown.stdout
     assert "form: bf16 in torch, compile auto" in oraclezoo("models", "show", half).stdout
     refused = oraclezoo("predict", "x.png", "--model", half)
     assert refused.exit_code == 1

@@ -102,6 +102,16 @@ def test_a_closed_pipe_is_no_traceback(site: Any) -> None:
     assert done.stderr == ""
 
 
+def test_a_table_nobody_reads_is_no_error() -> None:
+    """Rich ends the process when the reader has closed the pipe; no component is to blame."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "oraclezoo", "leaderboard", "--published"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=300)
+    os.close(writer)
+    assert "component" not in done.stderr, done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_standard_output_is_named() -> None:
     """The message says what could not be written, as it does for files."""
@@ -145,6 +155,17 @@ def test_shell_completion_knows_commands_and_names(site: Any) -> None:
     assert "backbones" in complete("oraclezoo bench --suite back", 3)
     assert complete("oraclezoo train --track glyphs-", 3) == ["glyphs-3k"]
     assert "oraclenet_n" in complete("oraclezoo predict --model oracle", 3)
+    assert complete("oraclezoo leaderboard --track glyphs-", 3) == ["glyphs-3k"]
+    assert complete("oraclezoo help data pre", 3) == ["preview"]
+    assert "train" in complete("oraclezoo help tr", 2)
+    assert complete("oraclezoo train -s optimizer.na", 3) == ["optimizer.name="]
+    assert "budget.epochs=" in complete("oraclezoo bench -s budget.", 3)
+    assert complete("oraclezoo train -s backbone.name = lenet", 5) == ["lenet-of-a", "lenet5"]
+    assert "glyphs-3k" in complete("oraclezoo train -s data.track =", 4)
+    assert complete("oraclezoo train --track = glyphs-", 4) == ["glyphs-3k"]
+    assert complete("oraclezoo train --set = backbone.name = lenet5", 6) == ["lenet5"]
+    assert complete("oraclezoo train -s backbone.name = lenet5 ti", 6) == ["tiny"]
+    assert complete("oraclezoo train -s data.refit =", 4) == ["true", "false"]
 
 
 def test_completion_prints_a_script_that_bash_accepts(site: Any) -> None:
@@ -159,3 +180,25 @@ def test_completion_prints_a_script_that_bash_accepts(site: Any) -> None:
         assert "_ORACLEZOO_COMPLETE" in done.stdout
         if shell == "bash" and shutil.which("bash"):
             subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_offers_names_although_files_are_possible(tmp_path: Path) -> None:
+    """bash's function drops all names if there is an item for files among them.
+
+    It also splits ``-s KEY=VALUE`` into words, so the reply is the value alone.
+    """
+    program = tmp_path / "oraclezoo"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m oraclezoo "$@"\n')
+    program.chmod(0o755)
+    lines = (
+        f'eval "$({program} completion bash)"',
+        "COMP_WORDS=(oraclezoo train ti) COMP_CWORD=2 COMPREPLY=()",
+        f'_oraclezoo_completion {program} 2>/dev/null; echo "${{COMPREPLY[@]}}"',
+        "COMP_WORDS=(oraclezoo train -s optimizer.name = adamw) COMP_CWORD=5 COMPREPLY=()",
+        f'_oraclezoo_completion {program} 2>/dev/null; echo "${{COMPREPLY[@]}}"',
+    )
+    done = subprocess.run(
+        ["bash", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == ["tiny", "adamw"]

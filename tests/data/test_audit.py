@@ -391,6 +391,19 @@ def test_the_command_reports_and_exits_by_the_rule(tmp_path: Path, clean: Parts)
     assert (out / "suspicious.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_an_output_that_cannot_be_written_is_found_before_the_audit(
+    tmp_path: Path, clean: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in the place of the folder, for instance."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("oraclezoo.data.audit.audit", lambda *_, **__: pytest.fail("the audit ran"))
+    done = CliRunner().invoke(
+        cli, ["data", "audit", "glyphs-3k", "--out", str(tmp_path / "file" / "report")]
+    )
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"oraclezoo: {tmp_path}/file")
+
+
 def test_the_command_reports_a_corrupt_file(tmp_path: Path) -> None:
     """A failed digest check ends the audit before an image is read."""
     (tmp_path / TEST_IMAGES).write_bytes(b"x")

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from helpers.file_server import FileServer
+from oraclezoo import display
 from oraclezoo.cli import cli
-from oraclezoo.cli._shared.progress import Lines
-from oraclezoo.cli.data import fetch
+from oraclezoo.cli._shared.progress import received_bytes
 from oraclezoo.data.upstream import FILES
 
 CODE = """
@@ -40,6 +40,7 @@ def test_paths_go_to_stdout_and_lines_to_stderr(server: FileServer, tmp_path: Pa
         "downloading",
         "incomplete",
         *["downloading"] * 3,
+        "next:",
     ]
     again = CliRunner().invoke(cli, [*command, "--json"])
     assert json.loads(again.stdout)["data"] == {name: str(tmp_path / name) for name in FILES}
@@ -63,14 +64,15 @@ def test_elsewhere_than_on_a_terminal_bytes_are_lines_now_and_then(
 ) -> None:
     """A line every ten seconds, with or without a known total."""
     now = [100.0]
-    monkeypatch.setattr(fetch.time, "monotonic", lambda: now[0])
-    received = fetch._Received(Lines("downloading", 1))
-    for second in range(25):
-        now[0] = 100.0 + second
-        received("file", second * 1_000_000, 24_000_000 if second < 15 else None)
+    monkeypatch.setattr("oraclezoo.display.time.monotonic", lambda: now[0])
+    with display.progress("downloading", 1) as lines:
+        received = received_bytes(lines)
+        for second in range(25):
+            now[0] = 100.0 + second
+            received("file", second * 1_000_000, 24_000_000 if second < 15 else None)
     assert capsys.readouterr().err.splitlines() == [
-        "file: 10,000 of 24,000 kB",
-        "file: 20,000 kB",
+        "downloading: 42%, 0:14 left, 10,000 of 24,000 kB, file",
+        "downloading: 20,000 kB, file",
     ]
 
 

@@ -121,6 +121,7 @@ def test_generating_outlives_kills(tmp_path: Path) -> None:
     """Each cache file is absent, the old one or complete, and images match their labels."""
     sheet = tmp_path / "sheet.png"
     command = [sys.executable, "-m", "oraclezoo", "data", "preview", "glyphs-3k", "--out", sheet]
+    command.append("--overwrite")
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     duration_s = run(command, environment)
     folder = tmp_path / "oraclezoo" / "generated"

@@ -15,7 +15,7 @@ from oraclezoo.data.dataset import SPLITS
 from oraclezoo.data.idx import write_idx
 from oraclezoo.data.image_files import read_labels
 from oraclezoo.data.known import KNOWN, canonical, differing
-from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES
+from oraclezoo.data.upstream import FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from oraclezoo.errors import DataError
 
 
@@ -63,6 +63,19 @@ def test_the_low_data_track_is_as_stated(oracle_dir: Path) -> None:
     assert differing(known.sha256, dataset.sha256) == []  # type: ignore[arg-type]  # none is None
     official = read_labels(oracle_dir / TEST_LABELS)
     assert labels_sha256(official) == KNOWN["oracle-mnist"].labels_sha256
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_users_files_of_official_names_keep_name_and_digest(suffix: str) -> None:
+    """Packed and unpacked, they cannot be compared, and count as different."""
+    labels = {f"train-labels-idx1-ubyte{suffix}": "0" * 64}
+    unpacked = {"train-images-idx3-ubyte": "1" * 64, **labels}
+    assert canonical(unpacked) == unpacked
+    packed = {TRAIN_IMAGES: "2" * 64, **labels}
+    assert differing(unpacked, packed) == ["train-images-idx3-ubyte", TRAIN_IMAGES]
+    official = FILES[TRAIN_LABELS]
+    known = {"train-images-idx3-ubyte": "1" * 64, official.name: official.digest}
+    assert differing(known, {TRAIN_IMAGES: "2" * 64, official.name: official.digest}) == []
 
 
 def test_an_unpacked_official_file_is_the_packed_one() -> None:

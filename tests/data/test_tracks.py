@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -285,6 +286,22 @@ def test_files_of_two_uploads_are_refused(
     with pytest.raises(DataError, match=r"files of two uploads.*2022-05-13.*2022-05-19") as caught:
         digests(dataset, *SPLITS)
     assert "different orders" in str(caught.value)
+
+
+def test_an_official_file_beside_an_unknown_one_is_reported(made_up: Path) -> None:
+    """Unpacked images of the earlier upload, for instance, have no known digest."""
+    said: list[str] = []
+    digests(tracks.idx(data_dir=made_up, progress=said.append), *SPLITS)
+    assert said == []
+    images = made_up / TEST_IMAGES
+    (made_up / images.stem).write_bytes(gzip.decompress(images.read_bytes()))
+    images.unlink()
+    digests(tracks.idx(data_dir=made_up, progress=said.append), *SPLITS)
+    (text,) = said
+    assert text.startswith(
+        f"{TEST_LABELS} is Oracle-MNIST's of 2022-05-19, but {images.stem} is no"
+    )
+    assert "images in different orders" in text
 
 
 def test_files_of_the_earlier_upload_alone_are_a_track(

@@ -94,14 +94,44 @@ def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
         assert tensors["n"] == 5
 
 
-def test_checkpoints_of_version_0_1_are_read(tmp_path: Path) -> None:
-    """They have the tree alone, without a digest."""
+def test_checkpoints_of_version_0_1_are_read_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They have the tree alone, without a digest; newer ones are read without a note."""
+    save_state(tmp_path / "new.safetensors", {"n": 5})
+    load_state(tmp_path / "new.safetensors")
+    assert caplog.text == ""
     tree = '{"dict": [["a", {"tensor": "state.a"}], ["n", 5]]}'
     path = tmp_path / "old.safetensors"
     save_file({"state.a": torch.ones(2)}, path, metadata={"oraclezoo/state/1": tree})
     tensors = load_state(path)
     assert tensors["n"] == 5
     assert tensors["a"].tolist() == [1, 1]
+    (record,) = caplog.records
+    assert "old.safetensors was saved by oraclezoo 0.1 without a digest" in record.message
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"oraclezoo/state/2": "[" * 100_000},
+        {"oraclezoo/state/1": "[" * 100_000 + "]" * 100_000},
+        {"oraclezoo/state/2": '{"tree": 3, "sha256": ""}'},
+        {"oraclezoo/state/2": "3"},
+        {"oraclezoo/state/1": "9" * 5000},
+        {"oraclezoo/state/1": '{"dict": [[[], 1]]}'},
+        {"oraclezoo/state/1": '{"tensor": []}'},
+        {"oraclezoo/state/1": '{"tuple": 1}'},
+        {"oraclezoo/state/1": "{}"},
+    ],
+    ids=range(9),
+)
+def test_a_forged_tree_is_one_error(tmp_path: Path, metadata: dict[str, str]) -> None:
+    """Whatever the header holds, the error names the file."""
+    path = tmp_path / "forged.safetensors"
+    save_file({"state.a": torch.ones(2)}, path, metadata=metadata)
+    with pytest.raises(ResultError, match="not a valid oraclezoo checkpoint"):
+        load_state(path)
 
 
 def test_objects_are_refused_by_name(tmp_path: Path) -> None:

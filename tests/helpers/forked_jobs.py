@@ -30,7 +30,12 @@ SUPPORTED = sys.platform == "linux"
 PRELOADED = ("helpers.job_imports",)
 
 
-def _main(module: str, environment: dict[str, str], streams: list[Connection]) -> None:
+def _main(
+    module: str,
+    environment: dict[str, str],
+    streams: list[Connection],
+    arguments: Sequence[str] = (),
+) -> None:
     """Run a module as ``python -m`` does, with other standard streams and environment."""
     if not set(PRELOADED) <= sys.modules.keys():  # multiprocessing ignores what it cannot import
         raise ImportError(f"the server of jobs could not import {', '.join(PRELOADED)}")
@@ -39,6 +44,7 @@ def _main(module: str, environment: dict[str, str], streams: list[Connection]) -
         stream.close()
     os.environ.clear()
     os.environ.update(environment)
+    sys.argv[1:] = arguments
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     if "OMP_NUM_THREADS" in environment:  # libraries read it when they are imported
         import torch
@@ -112,3 +118,49 @@ class Subprocess:
 
     PIPE = subprocess.PIPE
     Popen: Any = Popen
+
+
+class WorkerPopen:
+    """What ``oraclezoo.executors.local`` uses of ``subprocess.Popen``."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: int,
+        stdout: int,
+        stderr: IO[bytes],
+        env: Mapping[str, str],
+    ) -> None:
+        _, flag, module, *arguments = command
+        assert (flag, stdin, stdout) == ("-m", subprocess.DEVNULL, subprocess.DEVNULL)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        streams = [Connection(os.dup(number)) for number in (nowhere, nowhere, stderr.fileno())]
+        os.close(nowhere)
+        self._process = _context().Process(
+            target=_main, args=(module, dict(env), streams, arguments)
+        )
+        self._process.start()
+        for stream in streams:
+            stream.close()
+
+    def poll(self) -> int | None:
+        """Return the exit status, or None while the process runs."""
+        return self._process.exitcode
+
+    def wait(self) -> int | None:
+        """Wait for the process and return its exit status."""
+        self._process.join()
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        """Send SIGTERM if the process is running."""
+        if self._process.exitcode is None:
+            self._process.terminate()
+
+
+class WorkerSubprocess:
+    """Stands for the module ``subprocess`` in ``oraclezoo.executors.local``."""
+
+    DEVNULL = subprocess.DEVNULL
+    Popen: Any = WorkerPopen

@@ -343,3 +343,45 @@ def test_any_shape_is_read(shape: tuple[int, int]) -> None:
     gray = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     assert find(gray) is None
     assert prepare(gray, SIZE).box == (0, 0, shape[1], shape[0])
+
+
+def padded_means(gray: Gray, factor: int) -> Gray:
+    """Return the means of the blocks of a picture whose edges are replicated."""
+    height, width = gray.shape
+    below, beside = -height % factor, -width % factor
+    whole = np.pad(gray, ((0, below), (0, beside)), "edge").astype(np.uint64)
+    blocks = whole.reshape(len(whole) // factor, factor, -1, factor)
+    area = factor * factor
+    means: Gray = ((2 * blocks.sum((1, 3)) + area) // (2 * area)).astype(np.uint8)
+    return means
+
+
+@pytest.mark.parametrize("factor", [2, 3, 7, 40])
+def test_blocks_are_averaged_exactly(factor: int) -> None:
+    """Blocks at the right and lower edge are filled with the pixels there."""
+    generator = np.random.default_rng(factor)
+    for shape in ((1, 90), (90, 1), (7, 7), (39, 41), (80, 40), (2, 500)):
+        gray = generator.integers(0, 256, shape, dtype=np.uint8)
+        assert np.array_equal(reduced(gray, factor), padded_means(gray, factor))
+        white = np.full(shape, 255, np.uint8)
+        assert np.array_equal(reduced(white, factor), padded_means(white, factor))
+
+
+@pytest.mark.parametrize("factor", [2899, 2900, 5000])
+def test_white_blocks_of_any_size_are_white(factor: int) -> None:
+    """The sum of a block does not overflow."""
+    assert reduced(np.full((2, 3 * factor + 1), 255, np.uint8), factor).tolist() == [[255] * 4]
+
+
+@pytest.mark.parametrize("shape", [(1, 2_000_000), (2_000_000, 1), (3, 700_000)])
+def test_lines_of_pixels_take_memory_of_their_size(shape: tuple[int, int]) -> None:
+    """A file of a few kilobytes cannot make the server allocate gigabytes."""
+    gray = np.zeros(shape, np.uint8)
+    gray.ravel()[gray.size // 3 : gray.size // 2] = 255
+    tracemalloc.start()
+    try:
+        find(gray)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * gray.size

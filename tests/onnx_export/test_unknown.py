@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from helpers.bands import band_graph
+from oraclezoo.errors import ResultError
 from oraclezoo.onnx_export.detector import Detector
 from oraclezoo.onnx_export.session import OnnxClassifier
 from oraclezoo.onnx_export.tempering import divide_logits
@@ -57,6 +58,26 @@ def test_the_graph_gets_a_second_output(size: int) -> None:
     assert none is not None
     assert none.shape == (0,)
     assert opened(plain, size).outputs(images)[1] is None
+
+
+def test_scores_that_are_not_one_for_each_image_are_refused() -> None:
+    """As many as the file likes, or values that are no scores, are not believed."""
+    content = attach(band_graph().SerializeToString(), detector(), **SCALE, card={})
+    for name, *operands in (
+        ("Concat", "scores", "scores"),
+        ("Sub", "scores", "two"),
+        ("Log", "no"),
+    ):
+        graph = onnx.load_from_string(content)
+        two = onnx.numpy_helper.from_array(np.array(2, np.float32), "two")
+        no = onnx.numpy_helper.from_array(np.array([-1], np.float32), "no")
+        graph.graph.initializer.extend([two, no])
+        for node in graph.graph.node:
+            node.output[:] = ["scores" if each == "unknown" else each for each in node.output]
+        axis = {"axis": 0} if name == "Concat" else {}
+        graph.graph.node.append(onnx.helper.make_node(name, operands, ["unknown"], **axis))
+        with pytest.raises(ResultError, match="the scores of unknown"):
+            opened(graph.SerializeToString()).outputs(pictures(3, 16))
 
 
 def test_a_detector_is_replaced_and_removed() -> None:

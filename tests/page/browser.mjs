@@ -166,7 +166,10 @@ const scenarios = {
     const onnx = (buffer) => ({ name: "model.onnx", mimeType: "application/octet-stream", buffer });
     const json = { name: "model.json", mimeType: "application/json", buffer: card };
     const notice = async (files) => {
+      await page.evaluate(() => (document.querySelector("#notice").hidden = true));
       await page.setInputFiles("#own-files", files);
+      await page.waitForTimeout(500);
+      await idle(page); // a reading that follows must not hide it
       await page.waitForFunction(() => !document.querySelector("#notice").hidden, null, { timeout: 60_000 });
       return page.textContent("#notice");
     };
@@ -177,6 +180,16 @@ const scenarios = {
     const seen = { option, verdict: await verdict(page) };
     seen.alone = await notice([json]);
     seen.wrong = await notice([onnx(Buffer.from("no graph")), json]);
+    const { classes, ...rest } = JSON.parse(card);
+    const shorter = Buffer.from(JSON.stringify({ ...rest, classes: classes.slice(1) }));
+    seen.shorter = await notice([onnx(graph), { ...json, buffer: shorter }]);
+    await page.route("**/oraclenet_s/model.json", (route) => route.abort());
+    await page.evaluate(() => (document.querySelector("#notice").hidden = true));
+    await page.selectOption("#model", "oraclenet_s");
+    await page.waitForFunction(() => !document.querySelector("#notice").hidden, null, { timeout: 60_000 });
+    await idle(page);
+    seen.offline = await page.textContent("#notice");
+    seen.selected = await page.evaluate(() => document.querySelector("#model").selectedOptions[0].text);
     await page.click("#clear");
     await draw(page, "木", PLACES.small);
     seen.after = await verdict(page);

@@ -163,6 +163,9 @@ def test_a_visitor_may_bring_a_model(browse: Browse, static: str) -> None:
     assert seen["verdict"]["glyph"] == "木"
     assert "together" in seen["alone"]
     assert "not the one" in seen["wrong"]
+    assert "10 outputs for 9 classes" in seen["shorter"]
+    assert "null" not in seen["offline"]
+    assert seen["selected"] == "model.onnx (your own)"
     assert seen["after"]["glyph"] == "木"
 
 

@@ -77,6 +77,8 @@ def edge_cases() -> list[Pixels]:
         Pixels("one column", opaque(bar.T)),
         Pixels("two pixels", opaque(np.array([[0, 255]], np.uint8))),
         Pixels("three rows", opaque(np.repeat(bar, 3, 0))),
+        Pixels("long row", opaque(np.repeat(bar, 4000, 1))),
+        Pixels("long column", opaque(np.repeat(bar, 700, 1).T)),
         Pixels("waves", opaque(smooth)),
         Pixels("small JPEG", opaque(smooth), jpeg=True),
         Pixels("small JPEG, other smoothing", opaque(smooth), jpeg=True, smoothing=0.7),

@@ -128,3 +128,22 @@ def test_a_file_that_is_no_model_is_explained(run: Any, tmp_path: Path) -> None:
     outcome = run(model, np.zeros((1, SIZE, SIZE), np.uint8))
     assert "cannot be read" in outcome["error"]
     shutil.rmtree(model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ["first", "second", "third"]}, "4 outputs for 3 classes"),
+        ({"input": {"in_chans": 1, "num_classes": 4, "image_size": 8}}, "cannot be run"),
+        ({"input": {"in_chans": 1, "num_classes": 4, "image_size": -1}}, "from 1 to 1024 pixels"),
+        ({"input": {"in_chans": 1, "num_classes": 4, "image_size": 99999}}, "from 1 to 1024"),
+        ({"input": None}, "from 1 to 1024 pixels"),
+        ({"preprocessing": None}, "no preprocessing"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(
+    run: Any, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    """When the model is opened, not at the first drawing."""
+    model = write_model(tmp_path / "model", **changes)
+    assert message in run(model, np.stack([drawn(0)]))["error"]

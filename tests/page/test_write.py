@@ -88,7 +88,7 @@ def test_another_version_of_the_runtime_is_refused(tmp_path: Path) -> None:
     """The page was tested with one version, whose digests are known."""
     for name in FILES:
         (tmp_path / name).write_bytes(b"other")
-    with pytest.raises(UsageError, match=f"not the file of onnxruntime-web {runtimes.VERSION}"):
+    with pytest.raises(UsageError, match=f"does not match onnxruntime-web {runtimes.VERSION}"):
         Runtime.open(tmp_path)
 
 

@@ -147,6 +147,26 @@ def test_the_source_of_an_install(installation: Installation, direct: object, so
     assert coded().source == source
 
 
+@pytest.mark.parametrize("install", ["wheel", "editable"])
+def test_an_edit_of_a_package_that_a_spec_borrows_changes_the_code(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, install: str
+) -> None:
+    """A plugin may only describe what another distribution implements."""
+    getattr(installation, install)()
+    library = installation.site / "zoo_library" / "net.py"
+    library.parent.mkdir()
+    library.write_text("x = 1\n")
+    (library.parent / "weights.bin").write_bytes(b"large")
+    modules = {"zoo_coded.plugin", "zoo_library.net"}
+    before = code_of("zoo-coded", modules)
+    assert str(library) in paths_of("zoo-coded", modules)
+    library.write_text("x = 2\n")
+    monkeypatch.setattr(code, "_seen", {})
+    assert code_of("zoo-coded", modules).sha256 != before.sha256
+    monkeypatch.setattr(code, "_seen", {})
+    assert code_of("zoo-coded", {"zoo_coded.plugin"}) == coded()
+
+
 def test_a_distribution_without_files_or_metadata_is_an_error(installation: Installation) -> None:
     """Two plugins whose files cannot be found would look like the same code."""
     with pytest.raises(PluginError, match="its files are not found"):

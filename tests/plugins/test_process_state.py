@@ -34,6 +34,10 @@ CHANGES = {
     "torch's gradient mode (True -> False)": "import torch\ntorch.set_grad_enabled(False)",
     "torch's deterministic algorithms": "import torch\ntorch.use_deterministic_algorithms(True)",
     "torch's default device (cpu -> meta)": "import torch\ntorch.set_default_device('meta')",
+    "torch's cuDNN benchmark mode (False -> True)": (
+        "import torch\ntorch.backends.cudnn.benchmark = True"
+    ),
+    "NumPy's handling of floating-point errors": "import numpy\nnumpy.seterr(all='raise')",
     "the random state of Python": "import random\nrandom.seed(0)",
     "the random state of NumPy": "import numpy\nnumpy.random.seed(0)",
     "the random state of torch": "import torch\ntorch.manual_seed(0)",
@@ -65,6 +69,8 @@ def settings() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gradients": torch.is_grad_enabled(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "cudnn": torch.backends.cudnn.benchmark,
+        "errors": np.geterr(),
         "python": random.getstate(),
         "numpy": np.random.get_state()[1].tolist(),  # type: ignore[index,union-attr]
         "torch": torch.get_rng_state().tolist(),
@@ -102,6 +108,24 @@ def test_a_target_that_changes_a_setting_at_import_is_named_and_undone(
     registry.create("backbone", "net", in_chans=1, num_classes=2, image_size=8)
     assert settings() == before
     assert f"backbone 'zoo-y:net' (zoo-y 1.0) changes {change}" in caplog.text
+
+
+def test_a_tracker_that_changes_a_setting_at_import_is_named_and_undone(
+    site: Any, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """It would change the training that it is to log."""
+    heavy = f"{site.add('zoo-x', '')}_log"
+    site.modules.append(heavy)
+    (site.folder / f"{heavy}.py").write_text(
+        "import torch\ntorch.set_default_dtype(torch.float64)\n\n\n"
+        "def made(**settings):\n    return object()\n"
+    )
+    spec = f"Spec('tracker', 'log', '{heavy}:made', '')"
+    site.add("zoo-y", f"@hookimpl\ndef oraclezoo_trackers():\n    return [{spec}]\n")
+    registry = build_registry()
+    registry.create("tracker", "log", run_name="r", folder=tmp_path, config={})
+    assert torch.get_default_dtype() == torch.float32
+    assert "tracker 'zoo-y:log' (zoo-y 1.0) changes torch's default dtype" in caplog.text
 
 
 def test_a_factory_that_changes_a_setting_is_named_and_undone(

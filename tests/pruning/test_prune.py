@@ -174,7 +174,7 @@ def test_a_model_or_an_unfinished_pruning_is_not_overwritten(prune: Prune, tmp_p
     """Overwriting needs a flag, and resuming requires the same options."""
     out = tmp_path / "out"
     prune(out, epochs=0)
-    with pytest.raises(UsageError, match="has a model"):
+    with pytest.raises(UsageError, match="already contains a model"):
         prune(out, epochs=0)
     prune(out, epochs=0, overwrite=True)
     with pytest.raises(InterruptedRunError):

@@ -385,6 +385,24 @@ def test_a_missing_plugin_gets_a_dash_that_names_it(registry: Registry, tmp_path
     assert all("zoo-extras==1.4 not installed" in text for text in dashes.values())
 
 
+@pytest.mark.parametrize("unsure", [0, 1, 40], ids=lambda count: f"{count} unsure")
+def test_perfect_seeds_may_be_equal(registry: Registry, tmp_path: Path, unsure: int) -> None:
+    """Seeds that are sure of all images are equal by right; one image in doubt shows a copy."""
+    forged = Forged(tmp_path / "results", PLAIN)
+    labels = forged.arrays["labels"].astype(np.int64)
+    perfect = np.eye(10, dtype=np.float16)[labels]
+    perfect[:unsure] = (0.9 * perfect[:unsure] + 0.01).astype(np.float16)
+    forged.arrays["probabilities"][:] = perfect
+    findings = [one for one in check(forged.save(), registry).findings if one.rule == "copies"]
+    if unsure:
+        assert "seeds 0 and 1 have equal predictions" in [one.text for one in findings]
+        assert all(one.ok is False for one in findings)
+    else:
+        (finding,) = findings
+        assert finding.ok is None
+        assert finding.text.startswith("5 seeds predict each image with a probability that rounds")
+
+
 def test_in_a_folder_the_later_of_two_equal_results_is_refused(
     registry: Registry, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from oraclezoo.measure.hardware import calibrate
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.publish.checks import check
 from oraclezoo.publish.submit import PLACE, check_all, submit
+from oraclezoo.ranking import ledger
+from oraclezoo.result import data_key
 from oraclezoo.result.own_track import OwnTrack, own_track
 
 ABOUT = 'name = "stripes"\nsource = "https://example.org/stripes"\n'
@@ -74,6 +76,22 @@ def test_a_named_data_set_is_a_track_of_its_own(
     assert check_all(tmp_path / "out" / PLACE, registry)[0].refused == ()
     assert oz.leaderboard(results).data == "stripes"
     assert "idx, closed division, data stripes" in oz.leaderboard(results).to_markdown()
+
+
+def test_unpacked_files_are_a_track_too(results: Path, registry: Registry) -> None:
+    """They have the names of unpacked official files, and are none."""
+    path, record = one(results), results / "tracks" / "stripes.toml"
+    for file in (path, record):
+        file.write_text(file.read_text().replace("-ubyte.gz", "-ubyte"))
+    document = json.loads(path.read_text())
+    assert "train-images-idx3-ubyte" in document["track"]["data_sha256"]
+    ledger.note(
+        results,
+        track=document["track"]["name"],
+        data_key=data_key(document["track"]["data_sha256"]),
+        recipe_hash=document["recipe"]["hash"],
+    )
+    assert [finding for finding in check(path, registry).findings if not finding.ok] == []
 
 
 def test_without_a_record_the_way_out_is_named(results: Path, registry: Registry) -> None:

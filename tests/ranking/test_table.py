@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -212,10 +213,10 @@ def test_a_failed_row_joins_the_table_of_its_data(make_entry: MakeEntry) -> None
     assert [row.recipe for row in table.rows] == ["x", "y"]
 
 
-def shown(table: Table, width: int) -> str:
-    """Return the output for a terminal of this width."""
+def shown(table: Table, width: int, **options: Any) -> str:
+    """Return the output for a terminal of this width; for options see ``Table.to_rich``."""
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(table.to_rich())
+    console.print(table.to_rich(**options))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -223,17 +224,50 @@ def shown(table: Table, width: int) -> str:
 def test_every_form_says_what_its_figures_are(three: list[Entry]) -> None:
     """Title, interval, ties, seeds, hardware class and synthetic data appear in every format."""
     table = leaderboard(three)
-    for text in (table.to_markdown(), shown(table, 160), table._repr_html_()):
+    everything: dict[str, Any] = {"columns": ("cost", "ties", "components"), "explain": True}
+    for text in (table.to_markdown(), shown(table, 250, **everything), table._repr_html_()):
         flat = " ".join(text.split()).replace("\\", "")
         for message in (
             "glyphs-3k, closed division", "SYNTHETIC", "95% interval", "Satterthwaite",
             "does not mean equality", "not transitive", "share five or more seeds",
-            "Holm-corrected at 5%",
-            "test-cpu-2t", "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
-            "eager fp32", "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
+            "Holm-corrected at 5%", "test-cpu-2t", "0.29", "33.00", "1.20", "0.80",
+            "eager fp32", "1 thread", "12.0", "some-backbone",
+        ):  # fmt: skip
+            assert message in flat, message
+    for text in (table.to_markdown(), table._repr_html_()):
+        flat = " ".join(text.split()).replace("\\", "")
+        for message in (
+            "0.29 M params", "33.00 M MACs", "1.20 MB", "latency 0.80 ms", "(0.90)",
+            "cpu, 1 thread", "training 12.0 s", "(10.0 to 14.0)", "SD ", "5 seeds",
         ):  # fmt: skip
             assert message in flat, message
     assert "SYNTHETIC" not in leaderboard_of_real(three)
+
+
+def test_the_terminal_has_one_line_per_row(make_entry: MakeEntry, three: list[Entry]) -> None:
+    """At 80 columns and with long names; definitions are printed on request only."""
+    long = rows_of({"backbones/mobilenetv3_small_100": 0.85})
+    more = [make_entry(name, correct, refit=True) for name, correct in long.items()]
+    table = leaderboard([*three, *more])
+    text = shown(table, 80)
+    for row in table.rows:
+        (line,) = [line for line in text.splitlines() if f" {row.label} " in line]
+        assert f"{row.accuracy_percent:.2f} [{row.ci95_low_percent:.1f}, " in line
+        assert line.split()[-2:] == ["0.80", "1.20"]
+    assert "† refit" in text
+    assert "Satterthwaite" not in text
+    assert "leaderboard --explain" in text
+    (entry,) = (make_entry(name, row[:1]) for name, row in rows_of({"q": 0.85}).items())
+    narrow = shown(leaderboard([entry]), 80)
+    assert "1 row; definitions: oraclezoo leaderboard --explain" in narrow
+    assert "Satterthwaite" in shown(table, 80, explain=True)
+    assert "leaderboard --explain" not in shown(table, 80, explain=True)
+
+
+def test_unknown_columns_are_refused(three: list[Entry]) -> None:
+    """The message names the nearest group."""
+    with pytest.raises(UsageError, match=r"no columns 'costs'.*cost"):
+        leaderboard(three).to_rich(columns=("costs",))
 
 
 def leaderboard_of_real(entries: list[Entry]) -> str:
@@ -249,7 +283,12 @@ def leaderboard_of_real(entries: list[Entry]) -> str:
 
 def test_a_narrow_terminal_still_shows_all(three: list[Entry]) -> None:
     """At 80 columns, text wraps and is not truncated."""
-    text = shown(leaderboard(three), 80)
+    table = leaderboard(three)
+    text = shown(table, 80) + shown(table, 80, columns=("cost", "ties"), explain=True)
+    for row in table.rows:
+        calibrated = shown(table, 80, columns=("robust",))
+        assert f"{row.ece_percent:.2f}" in calibrated
+        assert f"{row.nll_nats:.3f}" in calibrated
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
 

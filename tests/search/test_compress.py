@@ -154,7 +154,7 @@ def test_stopped_it_goes_on_and_repeats_no_trial(
     resumed = compress(out, resume=True, progress=messages.append)
     assert [line.split()[1] for line in messages if line.startswith("trial")] == ["2"]
     assert outcomes(resumed) == outcomes(done[1])
-    with pytest.raises(UsageError, match="has a model"):
+    with pytest.raises(UsageError, match="already contains a model"):
         compress(out)
 
 

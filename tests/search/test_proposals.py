@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -231,3 +233,116 @@ def test_a_journal_tells_again_what_it_was_told(tmp_path: Path) -> None:
     path.write_text('{"event": "trial", "trial": 1}\n')
     with pytest.raises(ResultError, match="corrupt"):
         Journal(path)
+
+
+JOURNALED = (
+    {"event": "compression", "schema": "oraclezoo/compression-journal/1"},
+    {
+        "event": "trial",
+        "trial": 1,
+        "asked": 1.0,
+        "candidates": [dataclasses.asdict(candidate(name)) for name in ("fp32", "int8")],
+        "reason": "",
+    },
+    {"event": "failed", "trial": 2, "asked": 0.2, "candidates": [], "reason": "x"},
+    {"event": "again", "trial": 1, "precision": "int8", "latency": 0.7},
+)
+
+
+def written(path: Path, rows: Sequence[object]) -> Path:
+    """Write rows of a journal, with numbers that are not finite as Python writes them."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def changed(place: tuple[str | int, ...], value: object) -> list[Any]:
+    """Return the rows of a journal with another value at a place."""
+    rows: list[Any] = json.loads(json.dumps(JOURNALED))
+    holder: Any = rows
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((3, "latency"), float("inf")),
+        ((3, "latency"), float("nan")),
+        ((3, "trial"), 0),
+        ((3, "trial"), 1.5),
+        ((3, "trial"), float("inf")),
+        ((3, "precision"), "fp16"),
+        ((2, "trial"), 1),
+        ((1, "trial"), "1"),
+        ((1, "trial"), 7),
+        ((1, "asked"), None),
+        ((1, "asked"), [1]),
+        ((1, "asked"), float("nan")),
+        ((1, "asked"), 0),
+        ((1, "reason"), 3),
+        ((1, "candidates"), []),
+        ((1, "candidates", 1, "precision"), "../../elsewhere"),
+        ((1, "candidates", 1, "precision"), "fp32"),
+        ((1, "candidates", 1, "latency"), float("nan")),
+        ((1, "candidates", 1, "size"), float("inf")),
+        ((1, "candidates", 1, "loss"), float("nan")),
+        ((1, "candidates", 1, "size"), 1e308),
+        ((1, "candidates", 1, "macs"), 0),
+        ((1, "candidates", 1, "accuracy"), 2.5),
+        ((1, "candidates", 1, "ci95"), [0.0, float("inf")]),
+        ((1, "candidates", 1, "ci95"), [0.0]),
+    ],
+)
+def test_an_impossible_value_in_a_journal_is_named(
+    tmp_path: Path, place: tuple[str | int, ...], value: object
+) -> None:
+    """Values that no search writes are one line that names the journal and the trial."""
+    path = written(tmp_path / "journal.jsonl", changed(place, value))
+    with pytest.raises(ResultError) as caught:
+        Journal(path)
+    assert str(caught.value).startswith(f"{path} is corrupt (trial ")
+    assert str(caught.value).endswith("--overwrite")
+
+
+VALUES = (
+    *(None, True, 0, -1, 1, 2.5, 1e308, -1e308, 1e-308, 2**63 - 1, float("nan"), float("inf")),
+    *("", "x", "int8", [], {}, [1], [[]], "\u2028"),
+)
+
+
+def mutate(holder: Any, generator: Random) -> None:
+    """Replace or remove one value, at any depth."""
+    key = generator.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+    if isinstance(holder[key], (dict, list)) and holder[key] and generator.random() < 0.8:
+        mutate(holder[key], generator)
+    elif generator.random() < 0.2:
+        del holder[key]
+    else:
+        holder[key] = generator.choice(VALUES)
+
+
+def test_a_mutated_journal_is_refused_or_searched_on(tmp_path: Path) -> None:
+    """A mutated journal is an error of one kind, or the search proposes, chooses and reports."""
+    goals = Goals(latency=0.6, size=0.1, max_drop=0.1, max_limit=0.2)
+    outcomes = []
+    for seed in range(1500):
+        generator, rows = Random(seed), json.loads(json.dumps(JOURNALED))
+        for _ in range(generator.choice((1, 1, 2))):
+            mutate(rows, generator)
+        try:
+            trials = Journal(written(tmp_path / "journal.jsonl", rows)).trials
+        except ResultError:
+            outcomes.append("refused")
+            continue
+        share = next_share(trials, goals)
+        assert share is None or 0 < share <= 1
+        best(trials, goals)
+        for one in trials:
+            assert f"{one.number:d} {one.asked:g}"
+        if any(one.candidates for one in trials):
+            assert loosened(goals.crossed(nearest(trials, goals)[1])) is not None
+        outcomes.append("searched")
+    assert outcomes.count("refused") > 300
+    assert outcomes.count("searched") > 100

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.server import Process
+from helpers.server import Process, serving
 from oraclezoo.client import Client, ServerError
 from oraclezoo.errors import DataError, UsageError
 
@@ -147,3 +147,29 @@ def test_httpx_is_asked_for() -> None:
         "Install it: pip install 'oraclezoo[serve]'",
         "[]",
     ]
+
+
+@pytest.mark.parametrize("token", ["secret\nsecret", "two words", "geheim-ü"])
+def test_a_token_that_cannot_be_sent_is_refused(token: str) -> None:
+    """The message does not contain it."""
+    with pytest.raises(UsageError, match="printable ASCII characters") as caught:
+        Client(token=token)
+    assert token not in str(caught.value)
+
+
+def test_the_newline_of_a_token_file_is_removed(bands: Path, tmp_path: Path) -> None:
+    """As the server does, so that both read the same file."""
+    file = tmp_path / "token"
+    file.write_text("0123456789abcdef\n")
+    with serving(tmp_path / "log", bands, "--token-file", file) as server:
+        with Client(server.url, token=file.read_text()) as client:
+            assert client.models()[0]["name"] == "bands"
+        with Client(server.url) as client, pytest.raises(ServerError, match="send the server's"):
+            client.models()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "http://127.0.0.1:port"])
+def test_an_address_must_be_an_http_address(url: str) -> None:
+    """The error quotes it."""
+    with pytest.raises(UsageError, match=f"'{url}' is not an HTTP address"):
+        Client(url)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from helpers.server import Local
+from helpers.server import PATIENCE, Local, Process
 from oraclezoo.errors import UsageError
 from oraclezoo.server.gate import is_guarded
 from oraclezoo.server.observer import Answer, Observer
@@ -177,5 +179,33 @@ def test_a_page_is_served_at_the_root(bands: Path, tmp_path: Path) -> None:
         assert again.status_code == 304
         assert server.get("/../conftest.py").status_code == 404
         assert server.get("/v1/models").is_success
+        wrong = server.get("/v1/predict")
+        assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+        assert server.run(server.send("PUT", "/v1/models")).status_code == 405
+        assert server.post("/a.js").status_code == 405
+        for path in ("/nowhere", "/v1/predict/", "/v2/models/bands/infer/"):
+            assert server.post(path).status_code == 404
     with Local(bands, settings=settings) as server:
         assert server.get("/").headers["location"] == "docs"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/v1/models", "/v2/health/ready", "/docs"])
+def test_head_is_served_like_get(process: Process, path: str) -> None:
+    """Load balancers probe with it; the page does not shadow the routes."""
+    response = httpx.head(f"{process.url}{path}", timeout=PATIENCE)
+    assert (response.status_code, response.content) == (200, b"")
+    document = httpx.get(f"{process.url}/openapi.json", timeout=PATIENCE).json()
+    assert not any("head" in methods for methods in document["paths"].values())
+
+
+def test_an_endless_token_file_is_refused(tmp_path: Path) -> None:
+    """It is not read to its end."""
+    with pytest.raises(UsageError, match="at most 4,096 characters"):
+        read_token(Path("/dev/zero") if os.name == "posix" else long_file(tmp_path))
+
+
+def long_file(folder: Path) -> Path:
+    """Return a file that is longer than any token."""
+    file = folder / "token"
+    file.write_bytes(bytes(5000))
+    return file

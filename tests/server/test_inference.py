@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import threading
+import tracemalloc
 from typing import Any
 
 import httpx
@@ -15,7 +17,9 @@ from tritonclient.utils import InferenceServerException
 
 from helpers.bands import drawn
 from helpers.server import Local, Process
-from oraclezoo.server.tensors import HEADER
+from oraclezoo.server import tensors
+from oraclezoo.server.rejection import RejectedError
+from oraclezoo.server.tensors import HEADER, Tensor, strings
 
 IMAGES = np.stack([drawn(label) for label in (2, 0, 3)])
 
@@ -109,6 +113,9 @@ def whole(value: Any) -> list[Any]:
         ([tensor(whole(10**30), [1, 16, 16])], "whole numbers from 0 to 255"),
         ([tensor(whole(True), [1, 16, 16])], "whole numbers from 0 to 255"),
         ([tensor(whole("a"), [1, 16, 16])], "whole numbers from 0 to 255"),
+        ([tensor([True, *[0] * 255], [1, 16, 16])], "whole numbers from 0 to 255"),
+        ([tensor([[[[0] * 256]]], [1, 16, 16])], "has 1 elements, but shape"),
+        ([tensor([0, [0] * 255], [1, 16, 16])], "rows of different length"),
         ([tensor(whole(None), [1, 16, 16])], "whole numbers from 0 to 255"),
         ([tensor([[[0] * 16] * 15 + [[0]]], [1, 16, 16])], "rows of different length"),
         ([tensor(whole(0), [1, -16, 16])], "shape must be a list of whole numbers"),
@@ -182,11 +189,11 @@ def test_binary_tensors_both_ways(local: Local) -> None:
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        (binary(binary_input(256, [1, 16, 16]), bytes(255)), "does not fit the body"),
+        (binary(binary_input(256, [1, 16, 16]), bytes(255)), "does not match the body"),
         (binary(binary_input(256, [1, 16, 16]), bytes(257)), "1 bytes follow the last tensor"),
         (binary(binary_input(256, [2, 16, 16]), bytes(256)), "has 256 elements, but shape"),
-        (binary(binary_input(-1, [1, 16, 16]), bytes(256)), "does not fit the body"),
-        (binary(binary_input("256", [1, 16, 16]), bytes(256)), "does not fit the body"),
+        (binary(binary_input(-1, [1, 16, 16]), bytes(256)), "does not match the body"),
+        (binary(binary_input("256", [1, 16, 16]), bytes(256)), "does not match the body"),
         (binary(binary_input(256, [1, 16, 16]), bytes(256), "100000"), "but the body has"),
         (binary(binary_input(256, [1, 16, 16]), bytes(256), "-1"), "but the body has"),
         (binary(binary_input(256, [1, 16, 16]), bytes(256), "5"), "not JSON"),
@@ -268,3 +275,68 @@ def test_tritons_client_shows_errors(client: Any) -> None:
     images.set_data_from_numpy(np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(InferenceServerException, match=r"must have the shape \[n, 16, 16\]"):
         client.infer("bands", [images])
+
+
+def test_strings_among_numbers_take_little_memory(local: Local) -> None:
+    """One long string among 255 short ones is refused before any copy is made."""
+    data = ["a" * 2_000_000, *["b"] * 255]
+    tracemalloc.start()
+    try:
+        response = infer(local, tensor(data, [1, 16, 16]))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert response.status_code == 400
+    assert "whole numbers from 0 to 255" in response.json()["error"]
+    assert peak < 50_000_000
+
+
+def test_surplus_elements_are_not_read() -> None:
+    """A body of empty strings is refused at the first one too many."""
+    with pytest.raises(RejectedError, match="more elements than 2"):
+        strings(Tensor("pictures", "BYTES", (2,), bytes(4 * 3)))
+    endless = bytes(4 * 2) + b"\5\0\0\0wrong" + b"\xff"
+    with pytest.raises(RejectedError, match="more elements than 2"):
+        strings(Tensor("pictures", "BYTES", (2,), endless))
+
+
+def test_large_requests_are_parsed_outside_the_event_loop(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other clients are served meanwhile; small requests take no detour."""
+    threads = []
+    parse = tensors.parse
+
+    def noted(body: bytes, length: str | None) -> Any:
+        threads.append(threading.current_thread().name)
+        return parse(body, length)
+
+    monkeypatch.setattr(tensors, "parse", noted)
+    entry = tensor([0] * 256, [1, 16, 16])
+    assert infer(local, entry).is_success
+    assert infer(local, entry, parameters={"padding": "x" * 100_000}).is_success
+    small, large = threads
+    assert small != large
+
+
+def test_a_long_id_is_refused(local: Local) -> None:
+    """A response must have the request's id, not part of it."""
+    entry = tensor(whole(0), [1, 16, 16])
+    assert infer(local, entry, id="x" * 200).json()["id"] == "x" * 200
+    response = infer(local, entry, id="x" * 201)
+    assert response.status_code == 400
+    assert "at most 200 characters" in response.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/v2/models/bands/infer", "/v1/predict"])
+def test_messages_may_quote_any_string_of_json(local: Local, path: str) -> None:
+    """Also a lone surrogate, which UTF-8 cannot encode."""
+    entry = json.dumps(tensor([0], [1], "\ud800"))
+    content = {
+        "/v2/models/bands/infer": f'{{"inputs": [{entry}]}}',
+        "/v1/predict": '{"images": ["AAAA"], "model": "\\ud800"}',
+    }[path]
+    headers = {"content-type": "application/json"}
+    response = local.post(path, content=content, headers=headers)
+    assert response.status_code in (400, 404)
+    assert "\ud800" in response.json()["error"]

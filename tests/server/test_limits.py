@@ -18,6 +18,7 @@ from PIL import Image
 from helpers.server import PATIENCE, Local, Process
 from oraclezoo.errors import UsageError
 from oraclezoo.server.observer import Batch, Observer
+from oraclezoo.server.run import Address
 from oraclezoo.server.settings import MIB, Settings
 
 SMALL = Settings(
@@ -56,7 +57,12 @@ def test_a_compressed_bomb_is_rejected(small: Local, encoding: str) -> None:
     response = small.post("/v1/predict", content=packed(b"no picture"), headers=headers)
     assert response.status_code == 422
     assert len(response.json()["data"]["unreadable"]) == 1
-    for content, message in ((b"plain", "is not"), (packed(bytes(99))[:-9], "end early")):
+    for content, message in (
+        (b"plain", "is not"),
+        (packed(bytes(99))[:-9], "end early"),
+        (packed(b"no") + packed(b" picture"), "bytes follow the"),
+        (packed(b"no picture") + b"xyz", "3 bytes follow the"),
+    ):
         response = small.post("/v1/predict", content=content, headers=headers)
         assert response.status_code == 400
         assert message in response.json()["error"]
@@ -235,3 +241,29 @@ def test_a_client_that_sends_too_much_sees_the_response(process: Process) -> Non
         response = receive_all(connection)
     assert response.startswith(b"HTTP/1.1 413 ")
     assert json.loads(response.partition(b"\r\n\r\n")[2])["error"].startswith("the request body")
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 0.0, -1.0])
+def test_times_must_be_finite(seconds: float) -> None:
+    """A request without end, or a server that never stops, is not meant."""
+    with pytest.raises(UsageError, match="must be positive and finite"):
+        Settings(timeout=seconds)
+    if seconds:
+        with pytest.raises(UsageError, match="must be finite"):
+            Address(grace=seconds)
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "a.org", "https://a.org/", "https://a.org/page", "https://A.org", "a b", "null"]
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    """It would never match."""
+    with pytest.raises(UsageError, match="is not an origin"):
+        Settings(origins=(origin,))
+
+
+def test_origins_have_a_scheme_and_maybe_a_port() -> None:
+    """As browsers send them; a star stands for all."""
+    Settings(
+        origins=("*", "https://a-b.org", "http://localhost:3000", "http://[::1]:80", "app://x")
+    )

@@ -273,7 +273,8 @@ def test_monitoring_writes_its_files(tmp_path: Path, run: Callable[..., tuple[in
     files = [Path(name) for name in json.loads(text)["data"]["files"]]
     assert sorted(files) == sorted(folder.iterdir())
     assert '"example.org:80"' in (folder / "prometheus.yml").read_text(encoding="utf-8")
-    assert run("monitoring", str(folder))[1].split() == [str(path) for path in files]
+    lines = run("monitoring", str(folder))[1].splitlines()
+    assert lines[: len(files)] == [str(path) for path in files]
 
 
 def test_options_of_drift_need_drift_detection(bands: Path) -> None:

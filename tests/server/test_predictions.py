@@ -18,6 +18,7 @@ from PIL import Image
 from helpers.bands import band_graph, drawn, write_model
 from helpers.server import Local
 from oraclezoo.cli import cli
+from oraclezoo.errors import UsageError
 
 UNKNOWN = {"threshold": 0.4, "file": "unknown.safetensors", "sha256": "0" * 64}
 
@@ -120,6 +121,7 @@ def test_if_all_images_fail_the_status_is_422(local: Local) -> None:
         ("polarity=dark", 422, "polarity must be one of auto"),
         ("box=1,2,3", 422, "is not four whole numbers X,Y,W,H"),
         ("box=1,2,0,3", 422, "has no area"),
+        ("box=\u0663,2,9,9", 422, "is not four whole numbers"),
         ("box=0,0,500,500", 422, "is not inside the image"),
         ("several=1", 422, "several must be one of columns, rows, not '1'"),
         ("several=rows&box=1,2,3,4", 422, "cannot be combined with box"),
@@ -178,7 +180,7 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\
             "multipart/form-data; boundary=b",
             HEAD.replace(b'; filename="a"', b"") + b"x\r\n--b--\r\n",
             422,
-            "unknown field 'images'",
+            "field 'images' is neither an option (model, top, polarity, box, several) nor a file",
         ),
         ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "has no image"),
         ("image/png", b"", 422, "has no image"),
@@ -247,3 +249,12 @@ def test_unknown_paths_and_methods_have_json_errors(local: Local) -> None:
     assert local.get("/nowhere").json() == {"error": "Not Found"}
     response = local.get("/v1/predict")
     assert (response.status_code, response.json()) == (405, {"error": "Method Not Allowed"})
+
+
+def test_a_model_is_given_once(tmp_path: Path, bands: Path) -> None:
+    """The error says whether the same model or another of its name was given before."""
+    other = write_model(tmp_path / "bands")
+    with pytest.raises(UsageError, match="model 'bands' is given twice"):
+        Local(bands, bands)
+    with pytest.raises(UsageError, match="two models have the name 'bands'; rename the folder"):
+        Local(bands, other)

@@ -1,4 +1,4 @@
-"""The examples of docs/serve.md work as they are printed."""
+"""The examples of docs/how-to/use/serve.md work as they are printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from PIL import Image
 from helpers.server import PATIENCE, Process, serving
 from oraclezoo.serving.sources import SAMPLE
 
-PAGE = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "use" / "serve.md").read_text(
+    encoding="utf-8"
+)
 COMMANDS = re.findall(r"^\$ (curl .*)$", PAGE, re.M)
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
 TOKEN = "0123456789abcdef"

@@ -52,6 +52,13 @@ def test_the_files_to_download_are_what_the_command_prints(source: Path) -> None
     page = (source.parent / "html" / "deep" / "board.html").read_text(encoding="utf-8")
     assert 'href="../_static/oraclezoo/deep-board-1.json"' in page
     assert "oraclezoo-leaderboard.css" in page
+    row = next((source.parent / "html" / "deep" / "board").glob("*-default-30b5cc180930-*.html"))
+    text = row.read_text(encoding="utf-8")
+    assert 'href="../../_static/oraclezoo/results/oracle-mnist-3k-default-30b5cc180930-' in text
+    assert 'href="../board.html#oracle-mnist-3k-closed-30b5cc180930"' in text
+    assert "oraclezoo-leaderboard.css" in text
+    for path in RESULTS.glob("oracle-mnist-3k-default-30b5cc180930-*"):
+        assert (folder / "results" / path.name).read_bytes() == path.read_bytes()
     index = (source.parent / "html" / "index.html").read_text(encoding="utf-8")
     assert "oraclezoo-leaderboard" not in index, "other pages do not load the script"
 

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.laid_out import lay_out
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "publish" / "plugins.md"
 FILE = re.compile(r"^```\{code-block\} \w+\n:caption: \"`([^`]+)`\"\n\n(.*?)^```$", re.M | re.S)
 TEST_FILE = re.compile(r"^`tests/(test_\w+\.py)`:\n\n```python\n(.*?)^```$", re.M | re.S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from oraclezoo.card import Card
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import ArrayDataset, ArraySplit
 from oraclezoo.data.idx import read_idx, write_idx
-from oraclezoo.engine.checkpoint import load_state
+from oraclezoo.engine.checkpoint import load_state, save_state
 from oraclezoo.errors import (
     DivergedError,
     InterruptedRunError,
@@ -113,6 +114,40 @@ def test_an_occupied_folder_is_left_alone(recipe: oz.Recipe, run: oz.Run, tiny_i
     kept = oz.train(recipe, data_dir=tiny_idx, out=run.folder.parent, device="cpu", resume=True)
     assert kept == run
     assert (run.folder / "last.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{\n", b'{"epoch": 1', None])
+def test_damaged_metrics_do_not_stop_a_resumed_run(
+    recipe: oz.Recipe, tiny_idx: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    """They are only for reading; the epochs from then on are recorded."""
+    stops = iter([False] * 12 + [True])
+    places: dict[str, Any] = {"data_dir": tiny_idx, "out": tmp_path, "device": "cpu"}
+    with pytest.raises(InterruptedRunError):
+        oz.train(recipe, **places, should_stop=lambda: next(stops))
+    (metrics,) = tmp_path.glob("*/metrics.jsonl")
+    if content is None:
+        metrics.unlink()
+    else:
+        metrics.write_bytes(content)
+    resumed = oz.train(recipe, **places, resume=True)
+    assert [row.epoch for row in resumed.metrics] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{}, [], {"model": 1}, {"model": {"layer.weight": 1}}, {"model": {}, "ema": [1]}],
+    ids=["no entries", "a list", "a number", "no tensor", "no names"],
+)
+def test_a_checkpoint_of_something_else_is_an_error(
+    run: oz.Run, tmp_path: Path, state: object
+) -> None:
+    """A file with a fitting digest may still hold anything."""
+    folder = Path(shutil.copytree(run.folder, tmp_path / "run"))
+    for name in ("best", "last"):
+        save_state(folder / f"{name}.safetensors", state)
+    with pytest.raises(ResultError, match=r"\.safetensors"):
+        oz.Run.load(folder).model()
 
 
 def test_resume_continues_a_stopped_run(

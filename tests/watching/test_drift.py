@@ -216,7 +216,7 @@ def test_many_classes_share_bins() -> None:
         ("a=0", "positive"),
         ("a=nan", "positive"),
         ("aa=0.5", "no class is named 'aa'"),
-        ("a=0.6,b=0.6", "c, d, e, f, g missing"),
+        ("a=0.6,b=0.6", "sum to 1.2, so nothing is left for c, d, e, f, g"),
     ],
 )
 def test_malformed_shares_are_refused(text: str, message: str) -> None:

@@ -75,6 +75,7 @@ def evaluate(
     stream_above: int | str | None = None,
     registry: Registry | None = None,
     progress: Callable[[str], None] | None = None,
+    on_step: Callable[[float], None] | None = None,
 ) -> Evaluation:
     """Evaluate a run's model on a split of its track.
 
@@ -88,6 +89,7 @@ def evaluate(
         stream_above: Size in bytes above which a split is streamed, see :func:`oraclezoo.train`.
         registry: Registry of components; by default all installed components.
         progress: Called with messages while data are downloaded or generated.
+        on_step: Called with the finished share of the images, from 0 to 1.
 
     Raises:
         UsageError: The run is unfinished and ``split`` is ``test``, or the classes do not match.
@@ -106,7 +108,7 @@ def evaluate(
             f"{recipe.data.track} and {opened.folder} have different classes: pass the data set "
             "that the run was trained on with --data-dir"
         )
-    digests(dataset, "validation", split)
+    digests(dataset, *({"validation", split} - {"test"}))
     other = other_files(model, dataset)
     if other and progress:
         progress(
@@ -116,7 +118,7 @@ def evaluate(
         require_finished(opened)
         with occupied(Path(results)):
             record_test_evaluation(opened, dataset, Path(results))
-    scores = score(model, dataset, split, device)
+    scores = score(model, dataset, split, device, on_step)
     correct = scores.probabilities.argmax(1) == scores.labels
     return Evaluation(
         run=str(opened.folder),

@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 from oraclezoo.analysis.features import Features, features
 from oraclezoo.artifacts.model import Model
 from oraclezoo.contracts import Dataset
-from oraclezoo.documents import read_file
+from oraclezoo.documents import parse_json, read_file
 from oraclezoo.errors import ResultError, command_line
 from oraclezoo.storage import write_atomically
 
@@ -66,7 +66,7 @@ class Reference:
         try:
             arrays = load(read_file(place, MAX_FILE_BYTES))
             with safe_open(place, framework="numpy") as file:
-                about = json.loads((file.metadata() or {})["oraclezoo"])
+                about = parse_json((file.metadata() or {})["oraclezoo"])
             vectors, labels = arrays["vectors"], arrays["labels"]
             classes = len(model.classes)
             if about["schema"] != SCHEMA or vectors.ndim != 2 or labels.shape != vectors.shape[:1]:

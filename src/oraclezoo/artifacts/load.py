@@ -146,6 +146,10 @@ def assemble(card: Card, state: dict[str, torch.Tensor], registry: Registry, whe
         outline = _outline(registry, name, options, shape, plan)
     except ResultError as error:
         raise ResultError(f"{where}: {error}") from error
+    values: Mapping[str, object] = state  # a checkpoint may hold anything
+    strange = [key for key, value in values.items() if not isinstance(value, torch.Tensor)]
+    if strange:
+        raise ResultError(f"{where}: {strange[0]} is not a tensor")
     stated = {key: tuple(value.shape) for key, value in state.items()}
     expected = {key: tuple(value.shape) for key, value in outline.items()}
     if outline and stated != expected:

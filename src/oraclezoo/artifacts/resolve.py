@@ -12,6 +12,7 @@ from oraclezoo.artifacts.run import Run
 from oraclezoo.card import CARD
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
+from oraclezoo.data.known import canonical, differing
 from oraclezoo.engine.device import pick
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import DataError, ResultError, UnknownNameError, UsageError
@@ -101,13 +102,15 @@ def open_data(
 
 
 def other_files(model: Model, dataset: Dataset) -> list[str]:
-    """Return the files of a data set read so far whose contents differ from the training data.
+    """Return the files of a data set read so far that the model was not trained with.
 
-    Files are compared by name and SHA-256; files that the model card does not list are omitted.
+    Files are compared by name and SHA-256; an official file and its unpacked version are equal.
+    Call this before the test split is read, since cards do not list its files.
     """
     origin = model.card.provenance
     stated = {} if origin is None else origin.data_sha256
-    return [key for key, sha256 in dataset.sha256.items() if stated.get(key, sha256) != sha256]
+    read = canonical(dataset.sha256)
+    return [name for name in differing(stated, dataset.sha256) if name in read] if stated else []
 
 
 def learned_validation(model: Model) -> bool:

@@ -16,7 +16,7 @@ from oraclezoo.artifacts.model import Model, refuse_run
 from oraclezoo.artifacts.record import Evaluated, Outcome, RunRecord
 from oraclezoo.codec import decode
 from oraclezoo.documents import read_json, read_rows
-from oraclezoo.engine.checkpoint import load_state
+from oraclezoo.engine.checkpoint import load_checkpoint
 from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import OracleZooError, ResultError, UsageError
 from oraclezoo.notebook import Displayed
@@ -125,7 +125,7 @@ class Run(Displayed):
         if keep not in ("best", "last"):
             raise UsageError(f"keep is '{keep}'; it must be best or last")
         path = self.folder / f"{keep}.safetensors"
-        state = load_state(path)
+        state = load_checkpoint(path)
         weights = state["model"]
         if state.get("ema"):
             weights = {
@@ -147,7 +147,7 @@ class Run(Displayed):
             raise ResultError(f"{self.folder} cannot be used ({error}); {OVERWRITE}") from error
 
     def _read_files(self) -> None:
-        load_state(self.folder / f"{self.recipe.train.keep}.safetensors")
+        load_checkpoint(self.folder / f"{self.recipe.train.keep}.safetensors")
 
     def write(self, record: RunRecord) -> None:
         """Write ``FILE`` atomically."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,16 +14,21 @@ from safetensors.numpy import load_file, save
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.record import Evaluated, Scores
 from oraclezoo.artifacts.robustness import measure_robustness
-from oraclezoo.artifacts.run import Run
+from oraclezoo.artifacts.run import Run, occupied
 from oraclezoo.contracts import Dataset
 from oraclezoo.data.dataset import digests
+from oraclezoo.engine import evaluate
 from oraclezoo.engine.device import pick
 from oraclezoo.errors import ResultError
+from oraclezoo.onnx_export import session
 from oraclezoo.plugins.registry import Registry
 from oraclezoo.ranking import ledger
 from oraclezoo.ranking.predictions import accuracy_of, losses
 from oraclezoo.result import data_key
 from oraclezoo.storage import write_atomically
+
+BATCHES = 4
+"""Number of batches between two reports of progress."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,36 @@ class Score:
             raise ResultError(f"{path}: not a score file ({error})") from error
 
 
-def score(model: Model, dataset: Dataset, split: str = "test", device: str = "auto") -> Score:
-    """Read a split of a data set and return the model's probabilities on it."""
+def score(
+    model: Model,
+    dataset: Dataset,
+    split: str = "test",
+    device: str = "auto",
+    on_step: Callable[[float], None] | None = None,
+) -> Score:
+    """Read a split of a data set and return the model's probabilities on it.
+
+    Args:
+        model: The model.
+        dataset: The data set.
+        split: The split.
+        device: Device to run the model on.
+        on_step: Called with the finished share, from 0 to 1. The result does not depend on it.
+    """
     part = dataset.split(split)
     model.to(pick(device))
-    prediction = model.predict(part.images)
-    return Score(prediction.probabilities.astype(np.float16), part.labels)
+    if on_step is None or not len(part.images):
+        prediction = model.predict(part.images)
+        return Score(prediction.probabilities.astype(np.float16), part.labels)
+    # whole batches, so that each image is in the same batch as without the split into chunks
+    size = BATCHES * (session.BATCH_SIZE if model.onnx else evaluate.BATCH_SIZE)
+    images, total = part.images, len(part.images)
+    rows = []
+    for start in range(0, total, size):
+        batch = np.ascontiguousarray(images[start : start + size])
+        rows.append(model.predict(batch).probabilities.astype(np.float16))
+        on_step(min(start + size, total) / total)
+    return Score(np.concatenate(rows), part.labels)
 
 
 def keep_score(
@@ -88,18 +118,22 @@ def keep_score(
         calibration_s: Seconds of the calibration workload when the run was trained, a measure of
             machine speed; None if the run is not timed.
         robust: Whether to score the model on corrupted test images too.
+
+    Raises:
+        UsageError: Another process writes to the run folder.
     """
     model = run.model(registry=registry)
     record_test_evaluation(run, dataset, results)
-    test = score(model, dataset, "test", device)
-    test.save(run.folder / "score.safetensors")
-    evaluated = Evaluated(
-        score=Scores(test.accuracy, test.loss),
-        test_sha256=digests(dataset, "test"),
-        calibration_s=calibration_s,
-        robustness=measure_robustness(model, dataset, device) if robust else None,
-    )
-    run.write(replace(run.record, evaluated=evaluated))
+    with occupied(run.folder):
+        test = score(model, dataset, "test", device)
+        test.save(run.folder / "score.safetensors")
+        evaluated = Evaluated(
+            score=Scores(test.accuracy, test.loss),
+            test_sha256=digests(dataset, "test"),
+            calibration_s=calibration_s,
+            robustness=measure_robustness(model, dataset, device) if robust else None,
+        )
+        run.write(replace(run.record, evaluated=evaluated))
 
 
 def record_test_evaluation(run: Run, dataset: Dataset, results: Path) -> None:

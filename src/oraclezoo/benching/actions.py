@@ -5,7 +5,8 @@ Imports are inside functions, so that a job starts quickly. See :mod:`oraclezoo.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from oraclezoo.card.receipt import LatencyRow
     from oraclezoo.engine.records import Epoch
     from oraclezoo.plugins.registry import Registry
+
+STEP_EVENTS_S = 0.5
+"""Minimum seconds between two events about the steps of a training."""
 
 
 def train_and_score(request: Training, channel: Channel) -> None:
@@ -48,7 +52,7 @@ def train_and_score(request: Training, channel: Channel) -> None:
         registry,
         request.execution,
         destination,
-        Callbacks(_sender(channel), should_stop, channel.message),
+        Callbacks(_sender(channel), should_stop, channel.message, _step_sender(channel)),
     )
     _scorer(request, registry, calibration_s)(run)
 
@@ -72,6 +76,7 @@ def train_stacked_and_score(request: Stacked, channel: Channel) -> None:
     callbacks = SeedCallbacks(
         on_epoch=lambda seed, epoch: channel.send(EpochDone(epoch, seed)),
         on_diverged=lambda seed, error: channel.send(SeedDiverged(seed, str(error))),
+        on_step=_stack_sender(channel),
         should_stop=channel.should_stop,
         warn=channel.message,
     )
@@ -114,7 +119,7 @@ def compress_and_score(request: Compression, channel: Channel) -> None:
             request.recipe, request.seed, request.runs, request.execution, request.resume
         ),
         registry,
-        Callbacks(_sender(channel), channel.should_stop),
+        Callbacks(_sender(channel), channel.should_stop, on_step=_step_sender(channel)),
     )
     _scorer(request, registry, calibration_s)(variant)
 
@@ -124,6 +129,26 @@ def _sender(channel: Channel) -> Callable[[Epoch], None]:
         from oraclezoo.benching.events import EpochDone
 
         channel.send(EpochDone(epoch))
+
+    return send
+
+
+def _step_sender(channel: Channel) -> Callable[[float], None]:
+    send = _stack_sender(channel)
+    return lambda share: send((), share)
+
+
+def _stack_sender(channel: Channel) -> Callable[[Collection[int], float], None]:
+    """Return a function that sends :class:`StepDone` events, at most two per second."""
+    from oraclezoo.benching.events import StepDone
+
+    sent_at = time.monotonic()
+
+    def send(seeds: Collection[int], share: float) -> None:
+        nonlocal sent_at
+        if time.monotonic() - sent_at >= STEP_EVENTS_S:
+            sent_at = time.monotonic()
+            channel.send(StepDone(share, tuple(seeds)))
 
     return send
 

@@ -6,18 +6,23 @@ kept in the runs folder, so that a stopped benchmark can be resumed; failed jobs
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
 from oraclezoo.artifacts import build
 from oraclezoo.artifacts.robustness import check_size
 from oraclezoo.artifacts.run import occupied, writable
+from oraclezoo.benching.placed import BenchCall, Plan, bench_on
 from oraclezoo.benching.progress import Progress
-from oraclezoo.benching.recipe import RecipeBench, Sequential
+from oraclezoo.benching.recipe import Mode, RecipeBench, Sequential
 from oraclezoo.benching.seeds import Concurrent
 from oraclezoo.benching.shared import Position, Shared
+from oraclezoo.benching.submitted import Totals
 from oraclezoo.benching.training_jobs import TrainingJobs
 from oraclezoo.benching.variant import AfterTraining, CompressionJobs
 from oraclezoo.contracts import Dataset
@@ -27,6 +32,7 @@ from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.execution import Execution
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.errors import UsageError
+from oraclezoo.executors.placement import Placement
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
@@ -34,6 +40,8 @@ from oraclezoo.recipe.suite import load_recipe
 from oraclezoo.recipe.variants import Variant
 from oraclezoo.result import Result
 from oraclezoo.training.tracking import Trackers, choose
+
+logger = logging.getLogger(__name__)
 
 
 def bench(
@@ -54,6 +62,9 @@ def bench(
     robust: bool = False,
     compress: str | Sequence[str] = (),
     trackers: Trackers = (),
+    on: str | None = None,
+    executor_options: Mapping[str, object] = MappingProxyType({}),
+    leave: bool = False,
     registry: Registry | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     progress: Callable[[str], None] | None = None,
@@ -81,6 +92,12 @@ def bench(
         compress: Compressed variants to add for each recipe, e.g. ``("int8", "prune50+int8")``;
             the variants are made from the same training runs.
         trackers: See :func:`oraclezoo.train`; the trackers receive no test metrics.
+        on: Name of an executor that runs the jobs, e.g. ``"local"`` or ``"slurm"``; None runs them
+            in subprocesses of this process, without a campaign. Times are reported only if the
+            executor has exclusive nodes.
+        executor_options: Options of the executor.
+        leave: Return once every job is submitted, if the executor's jobs outlive this process; then
+            only finished rows have a result. The same call without ``leave`` continues.
         registry: Registry of components; by default all installed components.
         report: Called with each event.
         progress: Called with lines of text, e.g. during a download.
@@ -101,6 +118,10 @@ def bench(
     seed_list = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
     if not seed_list:
         raise UsageError("a benchmark needs at least one seed; pass --seeds 1 or more")
+    if jobs is not None and on is not None:
+        raise UsageError(
+            f"jobs is for benchmarks without an executor; '{on}' decides how many run at a time"
+        )
     if jobs is not None and (not accuracy_only or jobs < 1):
         raise UsageError(
             "jobs must be at least 1 and requires accuracy_only: bench --accuracy-only --jobs N"
@@ -109,31 +130,47 @@ def bench(
     variants = [compress] if isinstance(compress, str) else list(compress)
     listed = [recipes] if isinstance(recipes, (Recipe, str, Path)) else recipes
     resolved = _resolved(listed, track, variants, registry)
+    placement = None if on is None else Placement.of(on, executor_options, registry, leave=leave)
+    totals = Totals(report)
     shared = Shared(
         registry=registry,
         execution=Execution(
-            data_dir=None if data_dir is None else Path(data_dir),
+            data_dir=None if data_dir is None else Path(data_dir).absolute(),
             device=device,
             compile=compile,
             deterministic=deterministic,
             stream_above=stream_above,
             trackers=choose(trackers, registry),
         ),
-        results=Path(out),
-        runs=Path(runs),
-        overwrite=overwrite,
+        results=Path(out) if placement is None else Path(out).absolute(),
+        runs=Path(runs) if placement is None else Path(runs).absolute(),
+        overwrite=overwrite and placement is None,
         robust=robust,
         concurrency=jobs,
         command=command or _call(resolved.values(), track, seed_list, variants),
-        report=report,
+        report=report if placement is None else totals,
+        elsewhere=placement is not None and placement.elsewhere,
     )
-    wanted(compile, shared.execution.torch_device(), 0)
+    if not shared.elsewhere:
+        wanted(compile, shared.execution.torch_device(), 0)
     datasets = _datasets(resolved.values(), shared, progress)
+    if placement is not None:
+        call = BenchCall(
+            recipes=tuple(resolved.values()),
+            seeds=tuple(seed_list),
+            execution=shared.execution,
+            out=shared.results,
+            runs=shared.runs,
+            accuracy_only=accuracy_only,
+            robust=robust,
+            command=shared.command,
+        )
+        plan = Plan(call, overwrite, totals, progress or logger.info)
+        return bench_on(placement, plan, shared, partial(_rows, resolved, shared, datasets))
     with occupied(shared.results):
         writable(shared.runs)
-        rows = _rows(
-            resolved, shared, datasets, len(seed_list), Concurrent() if accuracy_only else None
-        )
+        mode = Concurrent() if accuracy_only else Sequential()
+        rows = _rows(resolved, shared, datasets, len(seed_list), mode, AfterTraining)
         if not overwrite:
             for row in rows.values():
                 row.refuse_other_data(seed_list)
@@ -183,9 +220,13 @@ def _rows(
     shared: Shared,
     datasets: Mapping[str, Dataset],
     seeds: int,
-    concurrent: Concurrent | None,
+    mode: Mode,
+    after: Callable[[RecipeBench], Mode],
 ) -> dict[str, RecipeBench]:
-    """Return the rows, keyed by recipe hash; rows of uncompressed recipes come first."""
+    """Return the rows, keyed by recipe hash; rows of uncompressed recipes come first.
+
+    ``mode`` is the mode of these rows, and ``after`` returns that of a row of variants.
+    """
     recipes = resolved.values()
     compressed = {each.uncompressed.hash for each in recipes if each.compress.steps}
     unlisted = {each.uncompressed.hash for each in recipes} - resolved.keys()
@@ -197,9 +238,7 @@ def _rows(
         plain, dataset = recipe.uncompressed, datasets[recipe.data.track]
         if plain.hash not in trained:
             trainings = TrainingJobs(shared, plain, dataset)
-            source = RecipeBench(
-                shared, trainings, dataset, Position(offset, total), concurrent or Sequential()
-            )
+            source = RecipeBench(shared, trainings, dataset, Position(offset, total), mode)
             source.exported = plain.hash in compressed
             trained[plain.hash] = source
             if plain.hash in unlisted:
@@ -208,9 +247,7 @@ def _rows(
         if recipe.compress.steps:
             variant = CompressionJobs(source, recipe)
             position = Position(offset, total)
-            rows[recipe.hash] = RecipeBench(
-                shared, variant, dataset, position, AfterTraining(source)
-            )
+            rows[recipe.hash] = RecipeBench(shared, variant, dataset, position, after(source))
         else:
             rows[recipe.hash] = source
         offset += seeds + 1

@@ -21,7 +21,7 @@ from oraclezoo.artifacts.record import (
     RunRecord,
     SourceRun,
 )
-from oraclezoo.artifacts.run import Run, folder_name
+from oraclezoo.artifacts.run import Run, folder_name, occupied
 from oraclezoo.card import CARD, Card, RecipeId
 from oraclezoo.card.receipt import Metrics
 from oraclezoo.codec import decode, encode
@@ -137,17 +137,30 @@ def compress_run(
         The folder of the variant.
 
     Raises:
-        UsageError: If the backbone cannot be pruned or exported.
+        UsageError: If the backbone cannot be pruned or exported, or if another process writes to
+            the variant's folder.
         VerificationError: If the ONNX file does not match the model.
         ResultError: If the run is not finished.
         InterruptedRunError: If ``callbacks.should_stop`` returned True.
     """
     recipe = resolve(request.recipe, registry)
-    request = replace(request, recipe=recipe)
-    steps = Variant.parse(recipe.compress.steps)
     run = run if isinstance(run, Run) else Run.load(run)
     run.check()
     variant = VariantRun(request.runs / folder_name(recipe, request.seed))
+    with occupied(variant.folder):
+        return _compressed(run, variant, replace(request, recipe=recipe), registry, callbacks)
+
+
+def _compressed(
+    run: Run,
+    variant: VariantRun,
+    request: VariantRequest,
+    registry: Registry,
+    callbacks: Callbacks,
+) -> VariantRun:
+    """Compress a finished run to the folder of ``variant``."""
+    recipe = request.recipe
+    steps = Variant.parse(recipe.compress.steps)
     dataset = build.open_dataset(
         recipe,
         registry,

@@ -57,6 +57,7 @@ class Jobs:
         failures: The failed jobs.
         measured: Size and latency of one of the models; None if the measurement failed.
         timed: Whether the result reports times; False if seeds may have trained concurrently.
+        elsewhere: Whether the jobs ran on another machine, whose hardware the runs record.
     """
 
     recipe: Recipe
@@ -65,6 +66,7 @@ class Jobs:
     failures: list[Failure]
     measured: Measured | None
     timed: bool = True
+    elsewhere: bool = False
 
 
 def compose_result(
@@ -85,7 +87,8 @@ def compose_result(
     recipe, measured = jobs.recipe, jobs.measured
     records = {seed: run.scored() for seed, run in jobs.runs.items()}
     scores = [Score.load(run.folder / "score.safetensors") for run in jobs.runs.values()]
-    description = hardware.describe(pick(device))
+    first_run = next(iter(jobs.runs.values()), None)
+    description = _hardware_of(first_run) if jobs.elsewhere else hardware.describe(pick(device))
     first = next(iter(records.values()), None)
     examples = first.outcome.examples if first else 0
     digests = first.data_sha256 if first else dict(jobs.dataset.sha256)
@@ -139,7 +142,9 @@ def compose_result(
             **description,
             "calibration_s": median(speeds) if speeds else None,
         },
-        "libraries": hardware.libraries(),
+        "libraries": dict(first_run.record.provenance.libraries)
+        if jobs.elsewhere and first_run is not None
+        else hardware.libraries(),
         "predictions": _keep_predictions(folder, identity, scores),
     }
     if robustness is not None:
@@ -150,6 +155,13 @@ def compose_result(
     result.save(folder)
     keep_track(jobs.dataset, result, scores[0].labels if scores else None, folder)
     return result
+
+
+def _hardware_of(run: Run | None) -> dict[str, Any]:
+    """Return the hardware on which a run was trained; that of this machine if there is none."""
+    if run is None:
+        return hardware.describe(pick("cpu"))
+    return dict(run.record.provenance.hardware)
 
 
 def _plugins(

@@ -17,6 +17,17 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class StepDone:
+    """Completed fraction of a training run, from 0 to 1, sent a few times per second at most.
+
+    ``seeds`` are the seeds of a stack; empty if the job trains only one seed.
+    """
+
+    share: float
+    seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class SeedScored:
     """One seed of a stack has been trained and scored."""
 

@@ -22,8 +22,8 @@ class Progress:
     """An event of a running benchmark.
 
     Attributes:
-        event: ``start``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` for a job;
-            ``apart`` if seeds cannot be stacked; ``measure`` and ``measured`` before and after the
+        event: ``start``, ``step``, ``epoch``, ``message``, ``done``, ``kept`` or ``failed`` for a
+            job; ``apart`` if seeds cannot be stacked; ``measure`` and ``measured`` around the
             measurement of a model's size and latency.
         recipe: Label of the recipe.
         seed: Seed of the job; None for events that concern all seeds.

@@ -14,7 +14,7 @@ from oraclezoo.artifacts.robustness import is_current
 from oraclezoo.artifacts.run import Run
 from oraclezoo.artifacts.score import Score
 from oraclezoo.benching.entry import Jobs, compose_result
-from oraclezoo.benching.events import EpochDone, Measured
+from oraclezoo.benching.events import EpochDone, Measured, StepDone
 from oraclezoo.benching.progress import Detail, Progress, append_to_journal
 from oraclezoo.benching.requests import Measurement
 from oraclezoo.benching.reuse import differences
@@ -30,8 +30,9 @@ from oraclezoo.result import Failure, Result, data_key
 class Mode(Protocol):
     """Strategy for running the jobs of a row."""
 
-    timed: bool
-    """Whether times are reported."""
+    @property
+    def timed(self) -> bool:
+        """Whether times are reported."""
 
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Return whether an existing run can be used instead of a new one."""
@@ -78,7 +79,11 @@ class RecipeBench:
         self.runs: dict[int, Run] = {}
         self.failures: list[Failure] = []
         self.fractions: dict[int, float] = {}
-        """Finished fraction of each concurrent job, keyed by seed."""
+        """Finished fraction of each running job, keyed by seed."""
+        self.measurement: Event | None = None
+        """Outcome of the measurement, if it has been run already."""
+        self.timed = mode.timed
+        """Whether times are reported."""
         self._trained = False
 
     def result(self, seeds: Sequence[int]) -> Result:
@@ -91,7 +96,15 @@ class RecipeBench:
         self.train(seeds)
         measured = self._measure()
         return compose_result(
-            Jobs(self.recipe, self.dataset, self.runs, self.failures, measured, self.mode.timed),
+            Jobs(
+                self.recipe,
+                self.dataset,
+                self.runs,
+                self.failures,
+                measured,
+                self.timed,
+                self.shared.elsewhere,
+            ),
             self.shared.registry,
             self.shared.results,
             device=self.shared.execution.device,
@@ -221,6 +234,24 @@ class RecipeBench:
         self.report("failed", seed if reported_seed else None, last, part=1)
         self.offset += 1
 
+    def pass_progress(self, event: Event, seed: int) -> None:
+        """Report an event of a running training.
+
+        Args:
+            event: The event.
+            seed: Seed of the job.
+        """
+        match event:
+            case StepDone(share, seeds):
+                self.fractions |= dict.fromkeys(seeds or (seed,), share)
+                self.report("step", seed)
+            case EpochDone(epoch):
+                share = epoch.epoch / self.jobs.epochs  # less if the job has earlier epochs
+                self.fractions[seed] = max(self.fractions.get(seed, 0.0), share)
+                self.report("epoch", seed, epoch)
+            case _:
+                self.pass_message(event, seed)
+
     def pass_message(self, event: Event, seed: int | None) -> None:
         """Report the text of a message event; ignore other events.
 
@@ -235,11 +266,7 @@ class RecipeBench:
         """Run the job of a seed and return its last event."""
 
         def forward(event: Event) -> None:
-            if isinstance(event, EpochDone):
-                part = event.epoch.epoch / self.jobs.epochs
-                self.report("epoch", seed, event.epoch, part=part)
-            else:
-                self.pass_message(event, seed)
+            self.pass_progress(event, seed)
 
         try:
             return run_job(self.jobs.request(seed, resume=resume), forward)
@@ -249,16 +276,21 @@ class RecipeBench:
                 f"one are kept in {self.shared.runs}: run the same command again to continue"
             ) from error
 
+    def measurement_request(self) -> Measurement:
+        """Return the request to measure the model of the first seed; there must be one."""
+        run = next(iter(self.runs.values()))
+        return Measurement(run.folder, self.shared.execution.device, self.timed, self.exported)
+
     def _measure(self) -> Measured | None:
         """Measure the model of the first seed. Return None if the measurement fails."""
         if not self.runs:
             return None
         self.report("measure", None)
-        seed, run = next(iter(self.runs.items()))
-        device = self.shared.execution.device
-        request = Measurement(run.folder, device, self.mode.timed, self.exported)
+        seed = next(iter(self.runs))
         try:
-            measured = run_job(request, lambda event: self.pass_message(event, None))
+            measured = self.measurement or run_job(
+                self.measurement_request(), lambda event: self.pass_message(event, None)
+            )
         except (KeyboardInterrupt, InterruptedRunError) as error:
             raise InterruptedRunError(
                 f"stopped while measuring {self.recipe.label}; finished jobs are kept in "
@@ -273,7 +305,7 @@ class RecipeBench:
         return measured
 
     def report(self, event: str, seed: int | None, detail: Detail = None, part: float = 0) -> None:
-        """Report an event and, except for epochs, append it to the journal.
+        """Report an event and, except for steps and epochs, append it to the journal.
 
         Args:
             event: Kind of the event.
@@ -283,5 +315,5 @@ class RecipeBench:
         """
         done = self.offset + part + sum(self.fractions.values())
         self.shared.report(Progress(event, self.recipe.label, seed, done, self.total, detail))
-        if event != "epoch":
+        if event not in ("step", "epoch"):
             append_to_journal(self.shared.runs, self.recipe, event, seed, detail)

@@ -40,6 +40,7 @@ class Training:
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:train_and_score"
+    INCIDENTAL: ClassVar[tuple[str, ...]] = ("resume", "processes")
 
     recipe: Recipe
     seed: int
@@ -90,6 +91,7 @@ class Compression:
     """
 
     ACTION: ClassVar[str] = "oraclezoo.benching.actions:compress_and_score"
+    INCIDENTAL: ClassVar[tuple[str, ...]] = ("resume",)
 
     run: Path
     recipe: Recipe

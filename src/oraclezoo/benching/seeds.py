@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from oraclezoo.artifacts.record import Provenance, RunRecord
-from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored
+from oraclezoo.benching.events import EpochDone, NotStacked, SeedDiverged, SeedScored, StepDone
 from oraclezoo.benching.recipe import RecipeBench
 from oraclezoo.benching.requests import Scoring, Stacked
 from oraclezoo.engine.device import free_memory_bytes, pick
-from oraclezoo.engine.records import Epoch
 from oraclezoo.errors import InterruptedRunError
 from oraclezoo.jobs import Event, Failed, Message, run_job, run_jobs
 
@@ -36,7 +35,7 @@ class Concurrent:
     def is_reusable(self, record: RunRecord, current: Provenance) -> bool:
         """Accept a run if all its parts have this provenance, except for timing-related entries."""
         parts = (record.provenance, *record.parts)
-        return all(_without_times(part) == _without_times(current) for part in parts)
+        return all(without_times(part) == without_times(current) for part in parts)
 
     def run(self, row: RecipeBench, seeds: Sequence[int]) -> None:
         """Reuse scored runs and train the remaining seeds.
@@ -79,10 +78,7 @@ class Concurrent:
             return
 
         def on_event(index: int, event: Event) -> None:
-            if isinstance(event, EpochDone):
-                _epoch(row, seeds[index], event.epoch)
-            else:
-                row.pass_message(event, seeds[index])
+            row.pass_progress(event, seeds[index])
 
         run_jobs(
             [
@@ -115,7 +111,9 @@ class Concurrent:
             nonlocal reason
             match event:
                 case EpochDone(epoch, int(seed)):
-                    _epoch(row, seed, epoch)
+                    row.pass_progress(EpochDone(epoch), seed)
+                case StepDone(_, (seed, *_)):
+                    row.pass_progress(event, seed)
                 case SeedScored(seed):
                     unfinished.discard(seed)
                     row.finish(seed, "done")
@@ -156,11 +154,6 @@ def _one_by_one(row: RecipeBench, pending: Mapping[int, bool], reason: str = "")
         row.run_seed(seed)
 
 
-def _epoch(row: RecipeBench, seed: int, epoch: Epoch) -> None:
-    row.fractions[seed] = epoch.epoch / row.jobs.epochs
-    row.report("epoch", seed, epoch)
-
-
 def processes(cores: int) -> int:
     """Return how many training runs to start concurrently on a CPU: one per core and free GiB.
 
@@ -181,7 +174,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _without_times(provenance: Provenance) -> Provenance:
+def without_times(provenance: Provenance) -> Provenance:
     """Return a run's provenance without the entries that only affect its training time."""
     hardware = {k: v for k, v in provenance.hardware.items() if k not in TIME_ONLY}
     return replace(provenance, compile="", hardware=hardware)

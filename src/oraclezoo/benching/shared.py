@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +30,7 @@ class Shared:
         concurrency: Number of seeds to train concurrently; None to choose it automatically.
         command: Command recorded in the results.
         report: Called with each event.
+        elsewhere: Whether jobs run on other machines, whose hardware is not known here.
     """
 
     registry: Registry
@@ -41,6 +42,12 @@ class Shared:
     concurrency: int | None
     command: str
     report: Callable[[Progress], None]
+    elsewhere: bool = False
+
+    @property
+    def execution_here(self) -> Execution:
+        """The execution settings, with a device that this machine has."""
+        return replace(self.execution, device="cpu") if self.elsewhere else self.execution
 
 
 @dataclass(frozen=True)

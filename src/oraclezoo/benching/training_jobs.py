@@ -33,7 +33,7 @@ class TrainingJobs:
     def provenance(self, seed: int) -> Provenance:
         """Return the provenance of a new run."""
         shared = self.shared
-        return provenance(self.recipe, shared.registry, self.dataset, shared.execution, seed)
+        return provenance(self.recipe, shared.registry, self.dataset, shared.execution_here, seed)
 
     def request(self, seed: int, *, resume: bool, processes: int | None = None) -> Training:
         """Return the request for a job; times are reported unless ``processes`` is set."""

@@ -38,7 +38,7 @@ class CompressionJobs:
         source = self.source
         return variant_provenance(
             source.runs[seed],
-            VariantRequest(self.recipe, seed, source.shared.runs, source.shared.execution),
+            VariantRequest(self.recipe, seed, source.shared.runs, source.shared.execution_here),
             source.shared.registry,
             source.dataset,
         )

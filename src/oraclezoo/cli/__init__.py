@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,7 +17,7 @@ from oraclezoo.cli._shared.group import LazyGroup, Section
 COMMANDS = {
     "list": (
         "oraclezoo.cli.list_:command",
-        "List available backbones, optimizers, schedulers, data sets and trackers.",
+        "List available components: backbones, optimizers, data sets, trackers, executors.",
     ),
     "plugins": ("oraclezoo.cli.plugins:command", "List plugins and their status."),
     "recipe": ("oraclezoo.cli.recipe:command", "List and show recipes."),
@@ -106,6 +107,7 @@ SECTIONS = (
         "auto_envvar_prefix": "ORACLEZOO",
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
+        "color": False if os.environ.get("NO_COLOR") else None,
     },
 )
 @click.option("--debug", is_flag=True, help="Show the traceback on errors.")

@@ -7,11 +7,22 @@ from pathlib import Path
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+    wrapped,
+)
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("calibrate")
-@click.argument("model", type=click.Path(file_okay=False))
+@click.command("calibrate", epilog=example("oraclezoo calibrate runs/my-run --out calibrated"))
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
 @click.option(
     "--unknown/--no-unknown",
@@ -21,6 +32,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 )
 @options.track
 @options.data_dir
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -60,13 +72,15 @@ def command(
         data = {"folder": str(folder), **encode(entry), "unknown": detector}
         emit_json("oraclezoo/calibrate/1", data)
         return
-    click.echo(
-        f"{folder}\n"
+    click.echo(folder)
+    text = (
         f"temperature {entry.temperature:.3f}, fitted on {entry.images} validation images\n"
         f"expected calibration error {entry.before['ece']:.3f} -> {entry.after['ece']:.3f}, "
         f"negative log-likelihood {entry.before['loss']:.3f} -> {entry.after['loss']:.3f} nats "
         f"({entry.folds}-fold cross-validation)"
     )
+    click.echo(wrapped(text))
     if done.card.unknown is not None:
         kept = ", ".join(f"{100 * v:.1f}% of {k}" for k, v in done.card.unknown.kept.items())
         click.echo(f"unknown from {done.card.unknown.threshold:.3f}; below it are {kept}")
+    next_step("predict", "--model", folder, "--demo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import click
@@ -10,19 +9,24 @@ import click
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import (
     App,
+    complete_models,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import gates
 from oraclezoo.cli._shared.pruning import pruning
 from oraclezoo.cli._shared.quantizing import quantizing
 
 
-@click.command("compress")
-@click.argument("model", type=click.Path(file_okay=False))
+@click.command(
+    "compress", epilog=example("oraclezoo compress runs/my-run --size 0.3 --max-drop 0.5")
+)
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out("Folder of the compressed model.  [default: MODEL-small]")
 @options.ratio(
     "latency", "Maximum ratio of latency to the float ONNX file's (p50 in ONNX Runtime)."
@@ -63,6 +67,7 @@ from oraclezoo.cli._shared.quantizing import quantizing
 )
 @options.results
 @options.rounds("Interleaved timing rounds.")
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -75,24 +80,27 @@ def command(
     compared on validation images. Writes the model, the receipts of each step and of the whole
     chain, and pareto.svg. Exit status 3, without a model, if no candidate meets the limits.
     """
-    from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
+    from oraclezoo.cli._shared.progress import progress, stop_on_interrupt
     from oraclezoo.cli._shared.receipt import receipt_text
+    from oraclezoo.display import TrainingProgress
     from oraclezoo.quantization.export import default_folder
     from oraclezoo.search.compress import compress
     from oraclezoo.search.report import header, rows
 
-    folder, number = out or default_folder(model, "-small"), count(1)
+    folder = out or default_folder(model, "-small")
     with (
-        progress("fine-tuning", epochs * arguments["trials"]) as lines,
-        stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
+        progress("compressing", 1) as lines,
+        stop_on_interrupt(lines.say) as should_stop,
     ):
+        shown = TrainingProgress(lines)
         outcome = compress(
             model,
             folder,
             epochs=epochs,
             registry=app.registry,
-            on_epoch=lambda epoch: lines.update(next(number), epoch_text(epoch)),
+            on_epoch=shown.on_epoch,
+            on_step=shown.on_step,
             should_stop=should_stop,
             progress=lines.say,
             **arguments,
@@ -104,3 +112,4 @@ def command(
     click.echo(folder)
     print_table(header(), rows(receipt.options["trials"]))
     click.echo(receipt_text(receipt))
+    next_step("predict", "--model", folder, "--demo")

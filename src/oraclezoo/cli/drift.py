@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+)
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.analysis.drift import Drift
 
 
-@click.command("drift")
+@click.command("drift", epilog=example("oraclezoo drift oraclenet_s scans --gate 0.01"))
 @click.argument("model", metavar="MODEL", shell_complete=complete_models)
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @options.track
@@ -40,6 +49,7 @@ if TYPE_CHECKING:
     help="Exit with status 3 if a p-value is below P.",
 )
 @options.device
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -62,14 +72,19 @@ def command(
     or an IDX file. Runs two tests: on the penultimate features (MMD) and on the predicted classes
     (chi-square). A small p-value is evidence of drift; a large one does not prove its absence.
     """
+    from pathlib import Path
+
     from oraclezoo.analysis.drift import drift
     from oraclezoo.analysis.drift import reference as make_reference
+    from oraclezoo.artifacts.run import writable
     from oraclezoo.errors import UsageError, VerificationError
 
     if reference is not None and save_reference is not None:
         raise UsageError("use either --reference or --save-reference, not both")
     if not images and save_reference is None:
         raise UsageError("pass images, folders or IDX files, or --save-reference FILE")
+    if save_reference is not None:
+        writable(Path(save_reference).parent)
     baseline: Any = reference
     if reference is None:
         baseline = make_reference(
@@ -100,6 +115,7 @@ def command(
         emit_json("oraclezoo/drift/1", {**dataclasses.asdict(outcome), "differs": outcome.differs})
     else:
         _show(outcome)
+        next_step("predict", "--model", model, *images)
     lowest = min(outcome.features.p, outcome.classes.p)
     if gate is not None and lowest < gate:
         raise VerificationError(

@@ -11,10 +11,11 @@ from typing import Any
 import click
 
 from oraclezoo._version import __version__
-from oraclezoo.cli._shared.app import emit_json, json_option, print_table
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step, print_table
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("env")
+@click.command("env", epilog=example("oraclezoo env --json"))
 @click.option("--licenses", is_flag=True, help="List dependencies with their licenses instead.")
 @json_option
 def command(licenses: bool, as_json: bool) -> None:
@@ -33,6 +34,7 @@ def command(licenses: bool, as_json: bool) -> None:
                 click.echo(f"  {key}: {'not installed' if text is None else text}")
         else:
             click.echo(f"{click.style(name, bold=True)}: {'unknown' if value is None else value}")
+    next_step("plugins", "doctor")
 
 
 def _show_licenses(as_json: bool) -> None:
@@ -76,8 +78,71 @@ def describe() -> dict[str, Any]:
         "cores": _cores(),
         "memory_bytes": _memory_bytes(),
         "cache_folder": None if cache is None else str(cache),
+        "devices": _devices(),
+        "plugins": _plugins(),
         "packages": _packages(),
         "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith("ORACLEZOO_")},
+    }
+
+
+_PROBE = """
+import json, os
+import numpy, torch
+blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+built_for = torch.version.cuda or torch.version.hip
+gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+of_torch = torch.__config__.show().partition("BLAS_INFO=")[2].partition(",")[0] or "unknown"
+print(json.dumps({
+    "cuda": f"torch built for {built_for}, " + (", ".join(gpus) or "no device")
+        if built_for else "torch built without CUDA",
+    "mps": "available" if torch.backends.mps.is_available() else "not available",
+    "threads": f"{torch.get_num_threads()} in torch; OMP_NUM_THREADS: "
+        + os.environ.get("OMP_NUM_THREADS", "not set"),
+    "blas": f"{blas.get('name')} {blas.get('version')} in numpy; {of_torch} in torch",
+}))
+"""
+"""Code that reports devices and libraries of a process that imports torch."""
+
+_PROBE_S = 120
+
+
+def _devices() -> dict[str, str]:
+    """Return CUDA, MPS, threads and BLAS, found by another process, or the reason of a failure.
+
+    A broken installation of torch, the reason for many bug reports, does not break this command.
+    """
+    import json
+    import subprocess
+    import sys
+
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"torch": f"no answer within {_PROBE_S} s"}
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return {"torch": f"cannot be imported: {lines[-1]}"}
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _plugins() -> dict[str, str]:
+    """Return version and status of each plugin besides the built-in one."""
+    from oraclezoo.cli._shared.app import stdout_to_stderr
+    from oraclezoo.plugins.registry import build_registry
+
+    with stdout_to_stderr():
+        plugins = build_registry().plugins
+    return {
+        f"{plugin.distribution} ({plugin.entry_point})": f"{plugin.version}, {plugin.status}"
+        for plugin in plugins
+        if plugin.distribution != "oraclezoo"
     }
 
 

@@ -8,12 +8,21 @@ import click
 
 from oraclezoo.choices import EXPORT_FORMATS
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import measuring, parse_settings
 
 
-@click.command("export")
-@click.argument("model", type=click.Path(file_okay=False))
+@click.command("export", epilog=example("oraclezoo export runs/my-run --out exported"))
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out("Output folder.  [default: MODEL; for a run, models/RUN_NAME]")
 @click.option(
     "--format",
@@ -41,6 +50,7 @@ from oraclezoo.cli._shared.measuring import measuring, parse_settings
 @options.track
 @options.data_dir
 @measuring
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -71,3 +81,5 @@ def command(
             **arguments,
         )
     show_step("export", folder, exported.card.receipts[-1], as_json)
+    if not as_json:
+        next_step("quantize", folder)

@@ -6,17 +6,24 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.app import complete_names, emit_json, json_option
+from oraclezoo.cli._shared.examples import example
 
 FORMATS = ("rich", "markdown", "json", "csv")
+COLUMNS = ("components", "cost", "ties", "robust")
 
 
-@click.command("leaderboard")
+@click.command("leaderboard", epilog=example("oraclezoo leaderboard results --published"))
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--published", is_flag=True, help="Include the published results bundled with oraclezoo."
 )
-@click.option("--track", metavar="NAME", help="Only results of this track.")
+@click.option(
+    "--track",
+    metavar="NAME",
+    shell_complete=complete_names("dataset"),
+    help="Only results of this track.",
+)
 @click.option(
     "--division", type=click.Choice(("closed", "open")), help="Only results of this division."
 )
@@ -30,10 +37,12 @@ FORMATS = ("rich", "markdown", "json", "csv")
 )
 @click.option(
     "--columns",
-    type=click.Choice(("robust",)),
+    type=click.Choice(COLUMNS),
     multiple=True,
-    help="Add columns: calibration error and accuracy on corrupted images (bench --robust).",
+    help="Add columns; repeatable. robust: calibration error and accuracy on corrupted images "
+    "(bench --robust). The other groups are for the terminal; Markdown always has them.",
 )
+@click.option("--explain", is_flag=True, help="Print definitions of the figures below the table.")
 @json_option
 def command(
     results: tuple[Path, ...],
@@ -42,12 +51,13 @@ def command(
     division: str | None,
     form: str,
     columns: tuple[str, ...],
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Rank RESULTS (files and folders; ./results by default).
 
-    Prints one table for each track and division, with 95% confidence intervals. Rows that are not
-    statistically separated are listed as ties.
+    Prints one table for each track and division, with 95% confidence intervals, sorted by mean
+    accuracy. The rank is one plus the number of significantly better rows.
     """
     from oraclezoo.ranking.load import load_results, published_folder
     from oraclezoo.ranking.table import tables
@@ -69,4 +79,4 @@ def command(
         from rich.console import Console
 
         for table in boards:
-            Console().print(table.to_rich(robust=robust))
+            Console().print(table.to_rich(columns=columns, explain=explain))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    print_table,
+    terminal_columns,
+    wrapped,
+)
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import UnknownNameError, UsageError, nearest
 from oraclezoo.specs import KINDS, Kind, Option
 
 if TYPE_CHECKING:
     from oraclezoo.plugins.registry import Entry, Registry
+
+ANY_TIMM = "timm/<architecture>"
 
 _KINDS: dict[str, Kind] = {word: kind for kind in KINDS for word in (f"{kind}s", kind)}
 
@@ -27,13 +40,13 @@ def _complete_name(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return complete_names(*([kind] if kind else KINDS))(ctx, parameter, incomplete)
 
 
-@click.command("list")
+@click.command("list", epilog=example("oraclezoo list optimizers 'adam*'"))
 @click.argument("kind", required=False, shell_complete=_complete_kind)
 @click.argument("pattern", required=False, shell_complete=_complete_name)
 @json_option
 @pass_app
 def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> None:
-    """List backbones, optimizers, schedulers, data sets, trackers and models.
+    """List backbones, optimizers, schedulers, data sets, trackers, models and executors.
 
     KIND is one of these words. PATTERN is a glob, part of a name, or a full name; a full name shows
     the component's options.
@@ -49,8 +62,10 @@ def command(app: App, kind: str | None, pattern: str | None, as_json: bool) -> N
     elif exact:
         for entry in entries:
             _show(entry)
+        if terminal_columns() is not None:
+            _suggest_use(entries[0])
     else:
-        _print(app.registry, entries, timm=kinds in (None, "backbone") and pattern is None)
+        _print(app.registry, entries, kinds, pattern)
     quarantined = [plugin for plugin in app.registry.plugins if plugin.status == "quarantined"]
     if quarantined:
         names = ", ".join(plugin.name for plugin in quarantined)
@@ -74,34 +89,101 @@ def _find(registry: Registry, kind: Kind | None, pattern: str | None) -> tuple[l
     return entries, False
 
 
-def _print(registry: Registry, entries: list[Entry], *, timm: bool) -> None:
-    rows: list[tuple[str, str, str, str]] = []
-    for entry in entries:
-        spec = entry.spec
-        name = registry.shortest(entry)
-        rows.append((spec.kind, name, f"{entry.distribution} {entry.version}", spec.summary))
-    if timm:
+def _print(
+    registry: Registry, entries: list[Entry], kind: Kind | None, pattern: str | None
+) -> None:
+    """Print the table: all columns in a pipe, those that tell components apart on a terminal."""
+    rows = [
+        (entry.spec.kind, registry.shortest(entry), _origin(entry), entry.spec.summary)
+        for entry in entries
+    ]
+    if kind in (None, "backbone") and pattern is None:
         last = max((i for i, row in enumerate(rows) if row[0] == "backbone"), default=-1)
-        row = ("backbone", "timm/<architecture>", "", "any timm architecture, unchanged")
-        rows.insert(last + 1, row)
-    print_table(("KIND", "NAME", "ORIGIN", "SUMMARY"), rows)
+        rows.insert(last + 1, ("backbone", ANY_TIMM, "", "any timm architecture, unchanged"))
+    if terminal_columns() is None:
+        print_table(("KIND", "NAME", "ORIGIN", "SUMMARY"), rows)
+        return
+    columns: dict[str, list[str]] = {
+        "KIND": [row[0] for row in rows],
+        "NAME": [row[1] for row in rows],
+    }
+    if kind is not None:
+        del columns["KIND"]
+    if any(not entry.builtin for entry in entries):
+        columns["ORIGIN"] = [row[2] for row in rows]
+    if kind == "backbone":
+        published = _published()
+        figures = [published.get(name, ("", "")) for name in columns["NAME"]]
+        columns["PARAMETERS"] = [row[0] for row in figures]
+        columns["ACCURACY"] = [row[1] for row in figures]
+    columns["SUMMARY"] = [
+        row[3].partition("; ")[0] for row in rows
+    ]  # 'list KIND NAME' shows all of it
+    print_table(list(columns), list(zip(*columns.values(), strict=True)))
+    _footer(entries, kind)
+
+
+def _footer(entries: list[Entry], kind: Kind | None) -> None:
+    counts = Counter(entry.spec.kind for entry in entries)
+    click.echo("\n" + ", ".join(f"{n} {k}{'s' * (n > 1)}" for k, n in counts.items()))
+    if kind == "backbone":
+        click.echo(
+            "ACCURACY: mean over the seeds of 'bench --suite backbones' on oracle-mnist-3k, "
+            "or on\nglyphs-3k (synthetic) if marked with *"
+        )
+    if entries:
+        first = entries[0].spec
+        next_step("list", f"{first.kind}s", first.name)
+
+
+def _origin(entry: Entry) -> str:
+    return f"{entry.distribution} {entry.version}"
+
+
+def _published() -> dict[str, tuple[str, str]]:
+    """Return parameters and accuracy of built-in backbones with a published result, as text."""
+    import json
+    from importlib.resources import files
+
+    text = (files("oraclezoo.zoo.backbones") / "published.json").read_text("utf-8")
+    return {
+        name: (
+            f"{row['parameters']:,}",
+            f"{100 * row['accuracy']:.1f}%" + "*" * (row["track"] != "oracle-mnist-3k"),
+        )
+        for name, row in json.loads(text).items()
+    }
 
 
 def _show(entry: Entry) -> None:
     spec = entry.spec
     click.echo(click.style(f"{spec.kind} {entry.qualified}", bold=True))
-    click.echo(f"  {spec.summary}")
+    click.echo(wrapped(f"  {spec.summary}"))
     click.echo(f"  from {entry.distribution} {entry.version}, entry point {entry.entry_point}")
     if spec.source:
-        click.echo(f"  source: {spec.source}")
+        click.echo(wrapped(f"  source: {spec.source}"))
     if spec.facts:
-        click.echo("  metadata: " + ", ".join(f"{k} = {_text(v)}" for k, v in spec.facts.items()))
+        facts = ", ".join(f"{k} = {_text(v)}" for k, v in spec.facts.items())
+        click.echo(wrapped(f"  metadata: {facts}"))
     if spec.options:
         click.echo()
         rows = [(o.name, o.type, _text(o.default), _bounds(o), o.help) for o in spec.options]
         print_table(("OPTION", "TYPE", "DEFAULT", "BOUNDS", "MEANING"), rows)
     else:
         click.echo("  takes no options")
+
+
+def _suggest_use(entry: Entry) -> None:
+    name = entry.spec.name if entry.builtin else entry.qualified
+    match entry.spec.kind:
+        case "dataset":
+            next_step("data", "preview", name)
+        case "tracker":
+            next_step("train", "--tracker", name)
+        case "model":
+            next_step("predict", "--model", name, "--demo")
+        case kind:
+            next_step("train", "-s", f"{kind}.name={name}")
 
 
 def _text(value: object) -> str:

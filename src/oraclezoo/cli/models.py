@@ -11,13 +11,21 @@ from oraclezoo.cli._shared.app import (
     complete_names,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
     say,
+    terminal_columns,
+    wrapped,
 )
+from oraclezoo.cli._shared.examples import example
+from oraclezoo.cli._shared.options import quiet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from oraclezoo.card import Card
+    from oraclezoo.card.receipt import Receipt
     from oraclezoo.plugins.registry import Entry, Registry
 
 
@@ -26,7 +34,7 @@ def command() -> None:
     """List, show and download trained models."""
 
 
-@command.command("list")
+@command.command("list", epilog=example("oraclezoo models list"))
 @json_option
 @pass_app
 def list_(app: App, as_json: bool) -> None:
@@ -35,21 +43,38 @@ def list_(app: App, as_json: bool) -> None:
     if as_json:
         emit_json("oraclezoo/models/1", rows)
         return
-    header = ("NAME", "SIZE", "WHERE", "ORIGIN", "SUMMARY")
-    texts = [
-        (
-            row["name"],
-            _megabytes(row["size_bytes"]),
-            row["where"],
-            f"{row['distribution']} {row['version']}",
-            row["summary"],
-        )
-        for row in rows
-    ]
-    print_table(header, texts)
+    receipts = [_last_receipt(row) for row in rows]
+    columns = {
+        "NAME": [row["name"] for row in rows],
+        "ACCURACY": ["" if r is None else f"{100 * r.after.accuracy:.1f}%" for r in receipts],
+        "PARAMETERS": ["" if r is None else f"{r.after.parameters:,}" for r in receipts],
+        "SIZE": [_megabytes(row["size_bytes"]) for row in rows],
+        "WHERE": [row["where"] for row in rows],
+        "ORIGIN": [f"{row['distribution']} {row['version']}" for row in rows],
+        "SUMMARY": [row["summary"] for row in rows],
+    }
+    if terminal_columns() is not None and all(row["distribution"] == "oraclezoo" for row in rows):
+        del columns["ORIGIN"]
+    print_table(list(columns), list(zip(*columns.values(), strict=True)))
+    evaluated = {f"{r.split} images of {r.track}" for r in receipts if r is not None}
+    if evaluated:
+        say(f"accuracy on {', '.join(sorted(evaluated))}; details: oraclezoo models show NAME")
+    if rows:
+        next_step("predict", "--model", rows[0]["name"], "--demo")
 
 
-@command.command("show")
+def _last_receipt(row: dict[str, Any]) -> Receipt | None:
+    """Return the last receipt of a bundled model, which has its accuracy; else None."""
+    from oraclezoo.card import read_card
+    from oraclezoo.serving.listing import MODELS
+
+    if row["where"] != "shipped":
+        return None
+    receipts = read_card(MODELS / row["name"]).receipts
+    return receipts[-1] if receipts else None
+
+
+@command.command("show", epilog=example("oraclezoo models show oraclenet_s"))
 @click.argument("model", metavar="NAME|FOLDER", shell_complete=complete_names("model"))
 @json_option
 @pass_app
@@ -70,13 +95,15 @@ def show(app: App, model: str, as_json: bool) -> None:
         return
     about |= {} if card is None else _facts(card)
     for key, value in about.items():
-        click.echo(f"{key}: {value}")
+        click.echo(wrapped(f"{key}: {value}"))
+    next_step("predict", "--model", model, "--demo")
 
 
-@command.command("fetch")
+@command.command("fetch", epilog=example("oraclezoo models fetch oraclenet_s"))
 @click.argument(
     "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_names("model")
 )
+@quiet
 @json_option
 @pass_app
 def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
@@ -85,12 +112,29 @@ def fetch(app: App, names: tuple[str, ...], as_json: bool) -> None:
     Bundled models are verified in place.
     """
     qualified = [app.registry.qualified("model", name) for name in names]
-    places = {name: str(app.registry.create("model", name, progress=say)) for name in qualified}
+    places = {name: str(_fetched(app.registry, name)) for name in qualified}
     if as_json:
         emit_json("oraclezoo/models-fetch/1", places)
         return
     for folder in places.values():
         click.echo(folder)
+    next_step("predict", "--model", names[0], "--demo")
+
+
+def _fetched(registry: Registry, name: str) -> Path:
+    """Return the folder of a model after downloading it, with progress if it is one of ours."""
+    from oraclezoo.cli._shared.progress import progress, received_bytes
+    from oraclezoo.serving import store
+
+    spec = registry.get("model", name).spec
+    folder: Path
+    with progress("downloading", 1) as lines:
+        if spec.load() is store.fetched:
+            received = received_bytes(lines)
+            folder = store.fetched(**spec.fixed, progress=lines.say, received=received)
+        else:
+            folder = registry.create("model", name, progress=lines.say)
+    return folder
 
 
 def _row(registry: Registry, entry: Entry) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import emit_json, json_option
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("monitoring")
+@click.command(
+    "monitoring", epilog=example("oraclezoo monitoring prometheus --target 127.0.0.1:8000")
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--target",
@@ -33,3 +36,4 @@ def command(folder: Path, target: str, as_json: bool) -> None:
         return
     for path in paths:
         click.echo(path)
+    next_step("serve")

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("page")
+@click.command("page", epilog=example("oraclezoo page public --model oraclenet_s"))
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--model",
     "models",
     multiple=True,
     metavar="NAME|FOLDER",
+    shell_complete=complete_models,
     help="Model to offer; repeatable, the first is the default.  [default: the bundled models]",
 )
 @click.option(
@@ -40,6 +42,7 @@ def command(
     Visitors draw a character or open a picture, and the model reads it in their browser. The page
     loads nothing from other servers.
     """
+    from oraclezoo.errors import command_line
     from oraclezoo.page.runtime import Runtime
     from oraclezoo.page.write import PageModel, page_name, write_page
     from oraclezoo.serving.listing import shipped
@@ -60,4 +63,5 @@ def command(
     if as_json:
         emit_json("oraclezoo/page/1", {"folder": str(out), "models": [m.name for m in offered]})
         return
-    say(f"wrote {out}: serve it, for example with 'python -m http.server --directory {out}'")
+    server = command_line("python", "-m", "http.server", "--directory", out)
+    say(f"wrote {out}; next: {server}")

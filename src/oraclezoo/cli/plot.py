@@ -5,10 +5,19 @@ from __future__ import annotations
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("plot")
+@click.command("plot", epilog=example("oraclezoo plot runs/my-run --out figures"))
 @click.argument("run", type=click.Path(file_okay=False))
 @options.out("Folder for the figures.  [default: RUN/plots]")
 @options.split("Split to evaluate on.", "train", "validation", "test")
@@ -16,6 +25,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
 @options.device
 @options.stream_above
 @options.results
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -53,3 +63,4 @@ def command(
         emit_json("oraclezoo/plot/1", {"run": run, "split": split, "files": list(map(str, files))})
         return
     click.echo("\n".join(map(str, files)))
+    next_step("export", run)

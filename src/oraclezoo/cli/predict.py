@@ -11,7 +11,18 @@ import click
 from click.core import ParameterSource
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_models, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    say_error,
+    wrapped,
+)
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.imaging.find import Box
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
     from oraclezoo.serving.sources import Source
 
 
-@click.command("predict")
+@click.command("predict", epilog=example("oraclezoo predict bone.jpg --top 5"))
 @click.argument("images", nargs=-1, metavar="IMAGE...")
 @click.option(
     "--model",
@@ -68,13 +79,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --several: columns from right to left, or rows from left to right.",
 )
-@click.option("--demo", is_flag=True, help="Also read the sample image of the package.")
+@click.option("--demo", is_flag=True, help="Also classify the bundled sample image.")
 @click.option(
     "--files-from",
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="FILE",
     help="Read more paths from FILE, one per line; '-' is standard input.",
 )
+@options.quiet
 @json_option
 @pass_app
 @click.pass_context
@@ -120,15 +132,17 @@ def command(
         if explain is not None:
             _explain(predictor, reading, explain, position)
         if reading.probabilities is None:
-            say(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
+            say_error(f"oraclezoo: {_printable(reading.name)}: {reading.reason}")
             unreadable.append(unreadable_entry(reading))
         elif as_json:
             rows.append(image_entry(predictor, reading, top))
         else:
-            click.echo(_line(image_entry(predictor, reading, top)))
+            click.echo(wrapped(_line(image_entry(predictor, reading, top))))
     if as_json:
         model_row = {"folder": str(predictor.folder), **model_entry(predictor)}
         emit_json(SCHEMA, {"model": model_row, "images": rows, "unreadable": unreadable})
+    elif not unreadable:
+        next_step("serve", *((model,) if model else ()))
     ctx.exit(1 if unreadable else 0)
 
 

@@ -9,7 +9,16 @@ from click.core import ParameterSource
 
 from oraclezoo.choices import BACKENDS, COMPILE, PRECISIONS
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, json_option, pass_app, say, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_models,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+    stdout_to_stderr,
+)
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.measuring import gates, measuring, parse_settings
 from oraclezoo.cli._shared.quantizing import quantizing
 
@@ -27,8 +36,10 @@ OPTIONS = {
 """Options that only one backend accepts."""
 
 
-@click.command("quantize")
-@click.argument("model", type=click.Path(file_okay=False))
+@click.command(
+    "quantize", epilog=example("oraclezoo quantize runs/my-run --precision int8 --out small")
+)
+@click.argument("model", type=click.Path(file_okay=False), shell_complete=complete_models)
 @options.out(
     "Folder of the quantized model.  [default: MODEL-PRECISION; with --backend torch "
     "MODEL-PRECISION-torch]"
@@ -85,6 +96,7 @@ OPTIONS = {
 @options.track
 @options.data_dir
 @measuring
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -125,6 +137,8 @@ def command(
             **arguments,
         )
     show_step("quantize", folder, quantized.card.receipts[-1], as_json)
+    if not as_json:
+        next_step("predict", "--model", folder, "--demo")
 
 
 def _keep(backend: str, arguments: dict[str, Any]) -> None:

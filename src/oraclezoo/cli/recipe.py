@@ -11,9 +11,11 @@ from oraclezoo.cli._shared.app import (
     complete_recipes,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli._shared.options import assignments, overrides
 
 
@@ -22,7 +24,7 @@ def command() -> None:
     """List and show recipes, the complete training configurations."""
 
 
-@command.command("list")
+@command.command("list", epilog=example("oraclezoo recipe list --json"))
 @json_option
 def list_recipes(as_json: bool) -> None:
     """List the bundled recipes and suites."""
@@ -40,6 +42,7 @@ def list_recipes(as_json: bool) -> None:
     click.echo()
     lines = [(s.name, _listed(s.recipes), s.summary) for s in suites]
     print_table(("suite", "recipes", "summary"), lines)
+    next_step("recipe", "show", "default")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -47,7 +50,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])}, ... ({len(names)})"
 
 
-@command.command("show")
+@command.command("show", epilog=example("oraclezoo recipe show default -s budget.epochs=20"))
 @click.argument("recipe", shell_complete=complete_recipes)
 @assignments
 @json_option
@@ -65,3 +68,4 @@ def show(app: App, recipe: str, assigned: tuple[str, ...], as_json: bool) -> Non
         emit_json("oraclezoo/recipe/1", {"hash": resolved.hash, "recipe": resolved.to_dict()})
         return
     click.echo(f"# sha256 {resolved.hash}\n{resolved.to_toml()}", nl=False)
+    next_step("train", recipe, *(word for pair in assigned for word in ("-s", pair)))

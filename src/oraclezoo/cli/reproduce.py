@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_results,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+)
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import command_line
 
 if TYPE_CHECKING:
     from oraclezoo.ranking.reproduction.record import Reproduction
 
 
-@click.command("reproduce")
-@click.argument("result", metavar="RESULT")
+@click.command("reproduce", epilog=example("oraclezoo reproduce results/my-result.json --seeds 1"))
+@click.argument("result", metavar="RESULT", shell_complete=complete_results)
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     help="Folder for the record.  [default: 'reproductions' next to RESULT, which leaderboards "
     "read]",
 )
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -56,8 +65,8 @@ def command(
 ) -> None:
     """Reproduce RESULT (a result file or a published id) from its recipe.
 
-    The verdict is 'same', 'within spread' or 'differs', as defined in docs/reproduce.md. Exit
-    status 3 if it differs.
+    The verdict is 'same', 'within spread' or 'differs', as defined in
+    docs/how-to/publish/reproduce.md. Exit status 3 if it differs.
     """
     from pathlib import Path
 
@@ -87,6 +96,8 @@ def command(
         _show(record, str(path))
     if record.verdict == "differs":
         raise VerificationError(f"{record.result_id} differs: {'; '.join(record.against)}")
+    if not as_json:
+        next_step("submit", path)
 
 
 def _show(record: Reproduction, path: str) -> None:

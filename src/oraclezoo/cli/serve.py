@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from oraclezoo.cli._shared.app import App, pass_app, say
+from oraclezoo.cli._shared.app import App, complete_models, pass_app, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("serve")
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.command("serve", epilog=example("oraclezoo serve oraclenet_n --port 8000"))
+@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=complete_models)
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app
+from oraclezoo.cli._shared.app import App, emit_json, json_option, next_step, pass_app
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.publish.checks import Checked
 
 
-@click.command("submit")
+@click.command("submit", epilog=example("oraclezoo submit results/my-result.json --out submission"))
 @click.argument("results", nargs=-1, required=True, type=click.Path(), metavar="RESULT...")
 @click.option(
     "--check",
@@ -61,6 +62,8 @@ def command(
         if submission is not None:
             click.echo(f"written: {', '.join(map(str, (*submission.files, submission.text)))}")
         click.echo(CAVEAT)
+    if submission is not None and not as_json:
+        next_step("submit", "--check", out)
     if refused:
         raise VerificationError(f"{refused} of {len(checked)} files refused; nothing was written")
 

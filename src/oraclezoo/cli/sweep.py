@@ -13,21 +13,25 @@ from oraclezoo.cli._shared.app import (
     complete_recipes,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
     say,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
-    from oraclezoo.cli._shared.progress import Lines
+    from oraclezoo.display import Lines
     from oraclezoo.sweeping.records import Trial
     from oraclezoo.sweeping.sweep import Sweep
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-@click.command("sweep")
+@click.command(
+    "sweep", epilog=example("oraclezoo sweep quick -p optimizer.lr=log:0.01:1 --trials 10")
+)
 @click.argument("recipe", required=False, shell_complete=complete_recipes)
 @click.option(
     "-p",
@@ -80,6 +84,8 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the sampler.  [default: 0]")
 @click.option("--out", metavar="FOLDER", help="Folder of the sweep.  [default: sweeps/RECIPE]")
 @click.option("--keep-runs", is_flag=True, help="Keep the run folders of all trials.")
+@options.executor
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -96,6 +102,8 @@ def command(
     timeout: str | None,
     out: str | None,
     keep_runs: bool,
+    on: str | None,
+    executor_options: tuple[str, ...],
     as_json: bool,
     **arguments: Any,
 ) -> None:
@@ -121,9 +129,9 @@ def command(
     changes = {**content.changes, **options.overrides(assigned, track)}
     loaded = Recipe.load(recipe or content.recipe or "default", changes)
     with (
+        stdout_to_stderr(),
         progress(f"sweep of {loaded.name}", settings.trials or TRIALS) as lines,
         stop_on_interrupt(lines.say) as should_stop,
-        stdout_to_stderr(),
     ):
         result = sweep(
             loaded,
@@ -135,8 +143,11 @@ def command(
             stream_above=stream_above,
             out=out,
             keep_runs=keep_runs,
+            on=on,
+            executor_options=options.chosen_executor(on, executor_options),
             registry=app.registry,
             on_trial=lambda trial: _report(lines, trial),
+            on_step=lambda trials: lines.update(trials, lines.text or "trial 0"),
             should_stop=should_stop,
             progress=lines.say,
         )
@@ -145,6 +156,8 @@ def command(
         emit_json("oraclezoo/sweep/1", document(result))
     else:
         _show(result)
+        if result.best is not None and result.complete:
+            next_step("train", result.folder / "best.toml")
     if result.best is None and any(trial.status != "running" for trial in result.trials):
         raise JobError(f"every trial failed; see the reasons in {result.folder}")
 
@@ -155,7 +168,7 @@ def _report(lines: Lines, trial: Trial) -> None:
     outcome = f"{100 * trial.accuracy:.1f}%" if trial.status == "done" else trial.status
     reason = f" ({trial.reason})" if trial.reason else ""
     lines.say(f"trial {trial.number}: {outcome} with {point_text(trial.point)}{reason}")
-    lines.update(trial.number + 1, "trials")
+    lines.update(trial.number + 1, f"trial {trial.number}: {outcome}")
 
 
 def seconds(text: str) -> float:

@@ -12,15 +12,20 @@ from oraclezoo.cli._shared.app import (
     complete_recipes,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     stdout_to_stderr,
+    wrapped,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.artifacts.record import Outcome, RunRecord
 
 
-@click.command("train")
+@click.command(
+    "train", epilog=example("oraclezoo train default --track glyphs-3k -s budget.epochs=20")
+)
 @click.argument("recipe", default="default", shell_complete=complete_recipes)
 @options.assignments
 @options.track
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Resume an unfinished run; bit-identical on the CPU.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing run.")
 @click.option("--profile", is_flag=True, help="Profile a few steps; print a time breakdown.")
+@options.quiet
 @json_option
 @pass_app
 def command(
@@ -59,17 +65,18 @@ def command(
     import json
 
     from oraclezoo.cli._shared.profile import profile_text
-    from oraclezoo.cli._shared.progress import epoch_text, progress, stop_on_interrupt
+    from oraclezoo.cli._shared.progress import progress, stop_on_interrupt
+    from oraclezoo.display import TrainingProgress
     from oraclezoo.recipe.suite import load_recipe
     from oraclezoo.training.train import train
 
     loaded = load_recipe(recipe, options.overrides(assigned, track))
-    title = f"{loaded.name} seed {seed}"
     with (
-        progress(title, loaded.budget.epochs) as lines,
-        stop_on_interrupt(lines.say) as should_stop,
         stdout_to_stderr(),
+        progress(f"{loaded.name} seed {seed}", 1) as lines,
+        stop_on_interrupt(lines.say) as should_stop,
     ):
+        shown = TrainingProgress(lines, loaded.budget.epochs)
         run = train(
             loaded,
             data_dir=data_dir,
@@ -84,7 +91,8 @@ def command(
             resume=resume,
             overwrite=overwrite,
             registry=app.registry,
-            on_epoch=lambda epoch: lines.update(epoch.epoch, epoch_text(epoch)),
+            on_epoch=shown.on_epoch,
+            on_step=shown.on_step,
             should_stop=should_stop,
             progress=lines.say,
         )
@@ -94,9 +102,10 @@ def command(
         extra = {} if trace is None else {"profile": trace}
         emit_json("oraclezoo/train/1", {"folder": str(run.folder), **record.to_json(), **extra})
         return
-    click.echo(f"{run.folder}\n{_outcome_text(record, run.outcome)}")
+    click.echo(f"{run.folder}\n{wrapped(_outcome_text(record, run.outcome))}")
     if trace is not None:
         click.echo(profile_text(trace, run.folder))
+    next_step("evaluate", run.folder)
 
 
 def _outcome_text(record: RunRecord, outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from oraclezoo.cloud.job import Job, Location, Platform, Rendered
+from oraclezoo.cloud.job import ANY_USER, RENAMES, Job, Location, Platform, Rendered
 from oraclezoo.errors import UsageError
 
 DATA, OUTPUT = "/mnt/data", "/mnt/output"
@@ -133,7 +133,7 @@ def _container(job: Job, container: Container) -> dict[str, Any]:
 
 
 def _volumes(job: Job) -> list[dict[str, Any]]:
-    volumes = [_volume("output", job.output, "implicit-dirs,rename-dir-limit=1000")]
+    volumes = [_volume("output", job.output, f"implicit-dirs,{RENAMES},{ANY_USER}")]
     if job.data is not None:
         volumes.append(_volume("data", job.data, "implicit-dirs", read_only=True))
     return volumes

@@ -66,7 +66,7 @@ class Estimate:
 
     @property
     def range_s(self) -> tuple[float, float, float]:
-        """Return the fastest, median and slowest total seconds of the recipes that have a basis."""
+        """Return fastest, median and slowest total in seconds, over recipes with known times."""
         known = [one for one in self.recipes if one.basis is not None]
         return (
             self.seeds * sum(one.fastest_s for one in known),

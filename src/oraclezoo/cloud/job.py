@@ -12,6 +12,15 @@ from urllib.parse import urlsplit
 from oraclezoo.cloud.secret import Secret
 from oraclezoo.errors import UsageError
 
+GROUP = 10_001
+"""User and group of the container images (``Containerfile``)."""
+
+RENAMES = "rename-dir-limit=1000"
+"""Mount option of Cloud Storage FUSE: rename folders in buckets that have none."""
+
+ANY_USER = "file-mode=666,dir-mode=777"
+"""Mount options of Cloud Storage FUSE: the container may write as any user."""
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LABEL = re.compile(r"(?=.{1,63}\Z)[a-z]([a-z0-9-]*[a-z0-9])?")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oraclezoo.cloud.job import Job, Location, Platform, Rendered
+from oraclezoo.cloud.job import ANY_USER, GROUP, RENAMES, Job, Location, Platform, Rendered
 
 DATA, OUTPUT = "/mnt/data", "/mnt/output"
 S3_IMAGE = "amazon/aws-cli:2.15.0"
@@ -19,8 +19,8 @@ GRACE_S = 120
 
 _GCS = "gcsfuse.csi.storage.gke.io"
 _GCS_READS = "implicit-dirs"
-_GCS_WRITES = "implicit-dirs,rename-dir-limit=1000"
-"""Mount options: show prefixes as folders, and allow renaming folders in flat buckets."""
+_GCS_WRITES = f"{_GCS_READS},{RENAMES},{ANY_USER}"
+"""Mount options; ``implicit-dirs`` shows prefixes as folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,8 @@ def _pod_spec(job: Job, pod: Pod) -> dict[str, Any]:
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_S,
         "automountServiceAccountToken": False,
+        # claims become writable for the user of the images, which is not root
+        "securityContext": {"fsGroup": GROUP, "fsGroupChangePolicy": "OnRootMismatch"},
     }
     if job.service_account:
         spec |= {"serviceAccountName": job.service_account, "automountServiceAccountToken": True}

@@ -103,7 +103,8 @@ def canonical(digests: Mapping[str, str]) -> dict[str, str]:
     """Map unpacked official files to the names and digests of their packed versions.
 
     The SHA-256 of the packed training images is not published, so the unpacked file's digest is
-    kept, with the prefix :data:`UNPACKED`.
+    kept, with the prefix :data:`UNPACKED`. Files of users' data sets may have the same names; they
+    keep name and digest, and are recognized by their labels.
 
     Args:
         digests: SHA-256 (hex) of each file, keyed by file name.
@@ -111,12 +112,15 @@ def canonical(digests: Mapping[str, str]) -> dict[str, str]:
     Returns:
         SHA-256 (hex) of each file, keyed by file name.
     """
+    labels = FILES[TRAIN_LABELS]
+    stated = {digests.get(labels.name), digests.get(labels.unpacked_name)} - {None}
+    own = bool(stated - {labels.digest, labels.unpacked_sha256})
     packed = {}
     for name, sha256 in digests.items():
         file = FILES.get(f"{name}.gz")
         if file and file.kind == "sha256" and sha256 == file.unpacked_sha256:
             name, sha256 = file.name, file.digest
-        elif file and file.kind != "sha256":  # verified on loading by its Git object ID
+        elif file and file.kind != "sha256" and not own:  # verified on loading by its Git object ID
             name, sha256 = file.name, f"{UNPACKED}{sha256}"
         packed[name] = sha256
     return packed

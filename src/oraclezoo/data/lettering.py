@@ -40,7 +40,7 @@ _NOWHERE = "\U0010fffe"
 
 
 class Lettering:
-    """Fonts that can draw the given texts, as far as installed fonts contain their characters.
+    """Installed fonts that cover the characters of the given texts, as far as possible.
 
     Args:
         texts: All texts to draw.

@@ -2,7 +2,8 @@
 
 Reads use preadv instead of a memory map, for three reasons: mapped pages count toward the memory of
 the process until they are released, releasing them after each batch costs more than it saves, and a
-truncated file ends the process by a signal instead of an error (docs/memory.md has measurements).
+truncated file ends the process by a signal instead of an error (docs/how-to/train/memory.md has
+measurements).
 """
 
 from __future__ import annotations

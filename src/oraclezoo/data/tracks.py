@@ -212,7 +212,7 @@ def idx(
 
     def own(name: str) -> AnySplit:
         images, labels = paths[f"{name} images"], paths[f"{name} labels"]
-        _check_uploads({f"{name} images": images, f"{name} labels": labels}, uploads)
+        _check_uploads({f"{name} images": images, f"{name} labels": labels}, uploads, progress)
         return _own(read, images, labels, digests, about)
 
     @cache
@@ -300,21 +300,34 @@ def _own(
     return part
 
 
-def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path]) -> None:
+def _check_uploads(paths: Mapping[str, Path], uploads: dict[str, Path], progress: Progress) -> None:
     """Raise DataError if a data set mixes files from both of Oracle-MNIST's uploads.
 
-    ``paths`` maps roles to files; ``uploads`` receives one file from each upload.
+    ``paths`` maps roles to files; ``uploads`` receives one file from each upload. An official file
+    beside an unknown one, which may derive from either upload, is only reported.
     """
+    unknown: list[str] = []
+    dates: dict[str, str] = {}
     for role, path in paths.items():
         official = upstream.FILES.get(f"{folder.FILES.get(role)}.gz")
         upload = upstream.upload(official, path) if official else None
-        if upload is not None:
+        if upload is None:
+            unknown.append(path.name)
+        else:
             uploads.setdefault(upload, path)
+            dates[upload] = path.name
     if len(uploads) > 1:
         listed = ", ".join(f"{path.name} ({date})" for date, path in sorted(uploads.items()))
         raise DataError(
             f"{path.parent}: Oracle-MNIST files of two uploads: {listed}; {upstream.ORDERS}\n"
             "Take all files from one upload; 'oraclezoo data fetch' downloads the later one."
+        )
+    if progress is None or not unknown:
+        return
+    for date, name in dates.items():
+        progress(
+            f"{name} is Oracle-MNIST's of {date}, but {unknown[0]} is no official file: make sure "
+            f"that it is in the same order, because {upstream.ORDERS}"
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,14 @@ from torch.optim import Optimizer
 from oraclezoo.errors import PluginError, ResultError
 from oraclezoo.storage import write_atomically
 
+logger = logging.getLogger(__name__)
+
 _KEY = "oraclezoo/state/2"
 _KEY_1 = "oraclezoo/state/1"
 """Metadata key of the tree in checkpoints of version 0.1, which have no digest."""
+RESUMED = ("recipe", "seed", "optimizer", "scheduler", "scaler", "random", "progress")
+"""Entries that a training run needs to resume, in addition to the weights."""
+
 _TAGS = ("tensor", "tuple", "dict")
 
 
@@ -51,11 +57,42 @@ def load_state(path: Path) -> Any:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if _KEY not in metadata and _KEY_1 in metadata:
+            logger.warning(
+                "%s was saved by oraclezoo 0.1 without a digest: damage to it is not noticed", path
+            )
         return _restore(json.loads(_tree(metadata, tensors)), tensors)
     except FileNotFoundError as error:
         raise ResultError(f"{path}: checkpoint not found") from error
+    except RecursionError as error:
+        raise ResultError(
+            f"{path}: not a valid oraclezoo checkpoint (nested too deeply)"
+        ) from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ResultError(f"{path}: not a valid oraclezoo checkpoint ({error})") from error
+
+
+def load_checkpoint(path: Path, *keys: str) -> dict[str, Any]:
+    """Return the state of a training run that :func:`save_state` wrote.
+
+    Args:
+        path: The checkpoint.
+        *keys: Entries that the state must have, in addition to the weights in ``model``.
+
+    Returns:
+        The state.
+
+    Raises:
+        ResultError: The file cannot be read, or is no checkpoint of a training run.
+    """
+    state = load_state(path)
+    missing = [key for key in ("model", *keys) if not isinstance(state, dict) or key not in state]
+    if missing:
+        raise ResultError(f"{path}: not a checkpoint of a training run (no {missing[0]})")
+    for key in {"model", "ema"} & state.keys():
+        if not isinstance(state[key] if state[key] or key == "model" else {}, dict):
+            raise ResultError(f"{path}: not a checkpoint of a training run ({key} has no names)")
+    return dict(state)
 
 
 def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
@@ -63,7 +100,9 @@ def _tree(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     if _KEY not in metadata:
         return metadata[_KEY_1]
     header = json.loads(metadata[_KEY])
-    tree: str = header["tree"]
+    tree = header["tree"]
+    if not isinstance(tree, str):
+        raise TypeError("its tree is not text")
     if _digest(tree, tensors) != header["sha256"]:
         raise ValueError("corrupt: its SHA-256 differs")
     return tree

@@ -24,8 +24,8 @@ PASSES = 3
 def wanted(choice: str, device: torch.device, steps: int) -> bool:
     """Return whether to compile a training run of ``steps`` steps.
 
-    ``auto`` never compiles on the CPU, where it costs more time than it saves (docs/engine.md).
-    Raises UsageError for an unknown choice.
+    ``auto`` never compiles on the CPU, where it costs more time than it saves
+    (docs/how-to/train/engine.md). Raises UsageError for an unknown choice.
     """
     if choice not in CHOICES:
         raise UsageError(f"compile is '{choice}'; it must be auto, on or off")

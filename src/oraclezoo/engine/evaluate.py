@@ -33,7 +33,7 @@ class ViewsAveraged(nn.Module):
 
     JOINT_BATCH = 32
     """Largest batch for which the net processes all views in one pass; for larger batches, one pass
-    is slower (docs/engine.md).
+    is slower (docs/how-to/train/engine.md).
     """
 
     def __init__(self, net: nn.Module, pixels: int, black: float, *, flip: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,20 @@ class Epoch:
     train_s: float
     images_per_s: float
 
+    @property
+    def text(self) -> str:
+        """The metrics for a progress display, the most important first."""
+        metrics = [f"loss {self.train_loss:.3f}", f"{self.images_per_s:,.0f} images/s"]
+        if self.validation_accuracy is not None:
+            metrics.insert(0, f"validation {100 * self.validation_accuracy:.1f}%")
+        return ", ".join(metrics)
+
 
 def _ignore(epoch: Epoch) -> None:
+    pass
+
+
+def _ignore_share(share: float) -> None:
     pass
 
 
@@ -78,6 +90,7 @@ class Callbacks:
 
     Attributes:
         on_epoch: Called with the metrics of each epoch.
+        on_step: Called after each step with the finished share of the job, from 0 to 1.
         should_stop: Called after each step; if it returns True, the state is saved and the run ends
             with InterruptedRunError.
         progress: Called with one line of text per event; if None, only warnings are logged.
@@ -86,6 +99,12 @@ class Callbacks:
     on_epoch: Callable[[Epoch], None] = _ignore
     should_stop: Callable[[], bool] = _never
     progress: Callable[[str], None] | None = None
+    on_step: Callable[[float], None] = _ignore_share
+
+    def within(self, start: float, end: float) -> Callbacks:
+        """Return callbacks for a part of the job, from the share ``start`` to the share ``end``."""
+        on_step = self.on_step
+        return replace(self, on_step=lambda share: on_step(start + share * (end - start)))
 
     def say(self, text: str) -> None:
         """Pass a line to ``progress``, if set."""

@@ -49,6 +49,7 @@ class StackedTrainer:
         self.recipe, self.device, self.augment = first.recipe, first.device, first.inputs.augment
         self._on_epoch: Callable[[Trainer, Epoch], None] = lambda trainer, epoch: None
         self._on_diverged: Callable[[Trainer, DivergedError], None] | None = None
+        self._on_step: Callable[[float], None] = lambda share: None
         self._stack()
 
     def _stack(self) -> None:
@@ -66,6 +67,7 @@ class StackedTrainer:
         *,
         on_epoch: Callable[[Trainer, Epoch], None] = lambda trainer, epoch: None,
         on_diverged: Callable[[Trainer, DivergedError], None] | None = None,
+        on_step: Callable[[float], None] = lambda share: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Train all runs to the end of the recipe's budget, as :meth:`Trainer.fit` does for one.
@@ -74,6 +76,7 @@ class StackedTrainer:
             on_epoch: Called after each epoch with each run's trainer and metrics.
             on_diverged: Called with the trainer of a run that diverged and was removed from the
                 stack, and the error. By default the error is raised.
+            on_step: Called after each step with the finished share of the budget, from 0 to 1.
             should_stop: Called after each step; if it returns True, the state of all runs is saved
                 and training ends.
 
@@ -82,7 +85,7 @@ class StackedTrainer:
             InterruptedRunError: If ``should_stop`` returned True.
             CannotStackError: If the optimizer does not update parameters in place.
         """
-        self._on_epoch, self._on_diverged = on_epoch, on_diverged
+        self._on_epoch, self._on_diverged, self._on_step = on_epoch, on_diverged, on_step
         for trainer in self.trainers:
             check_start(trainer.parts, self.recipe)
         with isolated(self.device):
@@ -117,6 +120,7 @@ class StackedTrainer:
                 each.optimizer.train()  # type: ignore[attr-defined]  # declared by the fact
         start, before = time.perf_counter(), trainers[0].progress.train_s
         sums: Tensor | float = 0.0
+        steps = trainers[0].steps_per_epoch * self.recipe.budget.epochs
         stopped = False
         with closing(self._batches()) as pairs:
             for raw, labels in pairs:
@@ -134,6 +138,7 @@ class StackedTrainer:
                         trainer.ema.update_parameters(trainer.parts.model)
                     trainer.progress.step_in_epoch += 1
                     trainer.progress.examples += labels.shape[1]
+                self._on_step(trainers[0].step / steps)
                 stopped = should_stop()
                 if stopped:
                     break

@@ -2,8 +2,8 @@
 
 All random numbers are functions of the seed and the step, so a resumed run ends with the same
 weights as an uninterrupted one (bit for bit on the CPU). The inner loop does not synchronize with
-the device, except in the steps of a few optimizers (docs/engine.md) and in fp16's gradient scaler
-with an optimizer that is not fused.
+the device, except in the steps of a few optimizers (docs/how-to/train/engine.md) and in fp16's
+gradient scaler with an optimizer that is not fused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from oraclezoo.engine import compiled, memory, norms
 from oraclezoo.engine.average import Averaged
-from oraclezoo.engine.checkpoint import load_optimizer, load_state, save_state
+from oraclezoo.engine.checkpoint import RESUMED, load_checkpoint, load_optimizer, save_state
 from oraclezoo.engine.device import synchronize
 from oraclezoo.engine.evaluate import validation_metrics
 from oraclezoo.engine.faults import check_rates, check_start, check_state, diverged
@@ -84,6 +84,7 @@ class Trainer:
         self.watch = Unwatched()
         self._random_state: dict[str, Tensor] | None = None
         self._on_epoch: Callable[[Epoch], None] = lambda epoch: None
+        self._on_step: Callable[[float], None] = lambda share: None
 
     @property
     def kept(self) -> nn.Module:
@@ -104,6 +105,7 @@ class Trainer:
         self,
         *,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        on_step: Callable[[float], None] = lambda share: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """Train to the end of the recipe's budget.
@@ -112,6 +114,7 @@ class Trainer:
 
         Args:
             on_epoch: Called with the metrics of each epoch.
+            on_step: Called after each step with the finished share of the budget, from 0 to 1.
             should_stop: Called after each step; if it returns True, the state is saved and the run
                 ends.
 
@@ -120,7 +123,7 @@ class Trainer:
             DivergedError: The loss is no longer finite.
             OutOfMemoryError: A batch does not fit into memory.
         """
-        self._on_epoch = on_epoch
+        self._on_epoch, self._on_step = on_epoch, on_step
         try:
             with isolated(self.device):
                 self._begin()
@@ -175,6 +178,7 @@ class Trainer:
         if self.parts.train_eval:
             optimizer.train()  # type: ignore[attr-defined]  # declared by train_eval
         start, before, watch = time.perf_counter(), progress.train_s, self.watch
+        steps = self.steps_per_epoch * self.recipe.budget.epochs
         pairs = self.inputs.batches(progress.epoch, first=progress.step_in_epoch)
         with watch.epoch(self.step), closing(pairs):
             for raw, labels in pairs:
@@ -192,6 +196,7 @@ class Trainer:
                 if self.step == 1:  # most optimizers initialize their state in the first step
                     check_state(self.parts, self.recipe)
                 watch.step()
+                self._on_step(self.step / steps)
                 stopped = should_stop()
                 if stopped:
                     break
@@ -338,7 +343,7 @@ class Trainer:
         path = self.folder / "last.safetensors"
         if not path.is_file():
             return False
-        state = load_state(path)
+        state = load_checkpoint(path, *RESUMED)
         if (state["recipe"], state["seed"]) != (self.recipe.hash, self.seed):
             raise UsageError(f"{path} belongs to a different recipe or seed; choose another folder")
         self.parts.model.load_state_dict(state["model"])

@@ -11,7 +11,7 @@ docs/internals/finding.md specifies the algorithm and how to measure its accurac
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,8 @@ _SHEET = 0.6
 _SIDE = 0.97
 """Minimum coverage of each side of a sheet after its folded corners are cropped."""
 _MAJORITY = 0.6
+_NARROW = 2899
+"""Side of the largest block for which 511 times its area is below 2 ** 32."""
 
 
 class Box(NamedTuple):
@@ -180,18 +182,30 @@ def reduced(gray: Gray, factor: int) -> Gray:
     """Downscale by averaging blocks of ``factor`` pixels; 0.5 rounds up, edges are replicated."""
     if factor == 1:
         return gray
-    height, width = gray.shape
-    rows, columns = -(-height // factor), -(-width // factor)
-    padded = np.pad(gray, ((0, rows * factor - height), (0, columns * factor - width)), "edge")
-    across = padded[:, ::factor].astype(np.uint32)  # 32 bits hold the sum of the largest square
-    for offset in range(1, factor):
-        across += padded[:, offset::factor]
-    sums = across[::factor].copy()
-    for offset in range(1, factor):
-        sums += across[offset::factor]
+    # larger blocks occur only in pictures that are far longer than wide
+    wide: Any = np.uint32 if factor <= _NARROW else np.uint64
+    sums = _block_sums(_block_sums(gray, factor, wide).T, factor, wide).T
     area = factor * factor
     means: Gray = ((2 * sums + area) // (2 * area)).astype(np.uint8)
     return means
+
+
+def _block_sums(values: npt.NDArray[Any], factor: int, wide: Any) -> npt.NDArray[Any]:
+    """Sum each ``factor`` rows; the last row is replicated to fill the last block.
+
+    The replicated rows are not stored: one block of a line of 16 million pixels is wider than the
+    line by a factor of 100,000.
+    """
+    length = len(values)
+    whole = length // factor
+    sums = np.zeros((-(-length // factor), values.shape[1]), wide)
+    for offset in range(factor if whole else 0):
+        sums[:whole] += values[offset : whole * factor : factor]
+    if whole < len(sums):
+        rest = values[whole * factor :]
+        sums[whole] = rest.sum(0, dtype=wide)
+        sums[whole] += wide(factor - len(rest)) * values[-1]
+    return sums
 
 
 def _find_in(gray: Gray, part: Box, *, on_sheet: bool) -> Found | None:

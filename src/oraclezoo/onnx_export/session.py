@@ -113,7 +113,8 @@ class OnnxClassifier:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         """Return class probabilities, and the scores ``(N,)`` of the graph's detector, if any.
 
-        Raises ResultError like :meth:`probabilities`, and also if a score is not in [0, 1].
+        Raises ResultError like :meth:`probabilities`, and also if the scores are not one value in
+        [0, 1] for each image.
         """
         rows = [np.zeros((0, self.classes), np.float32)]
         scores = [np.zeros(0, np.float32)]
@@ -132,8 +133,13 @@ class OnnxClassifier:
             ):
                 raise ResultError(f"{self.where}: the model's outputs are not probabilities")
             rows.append(row)
-            if self.detects and not ((detected[0] >= 0) & (detected[0] <= 1)).all():
-                raise ResultError(f"{self.where}: the scores of unknown are not in 0 to 1")
+            if self.detects and (
+                detected[0].shape != (len(batch),)
+                or not ((detected[0] >= 0) & (detected[0] <= 1)).all()
+            ):
+                raise ResultError(
+                    f"{self.where}: the scores of unknown are not in 0 to 1, one for each image"
+                )
             scores += detected
         return np.concatenate(rows), np.concatenate(scores) if self.detects else None
 

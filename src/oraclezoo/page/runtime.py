@@ -58,6 +58,6 @@ class Runtime:
                 ) from error
             if hashlib.sha256(files[name]).hexdigest() != sha256:
                 raise UsageError(
-                    f"{place / name} is not the file of onnxruntime-web {VERSION}\n{INSTEAD}"
+                    f"{place / name} does not match onnxruntime-web {VERSION}\n{INSTEAD}"
                 )
         return cls(files)

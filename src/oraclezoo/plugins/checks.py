@@ -31,6 +31,7 @@ CONTRACT: dict[Kind, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dataset": ((), ("data_dir", "progress")),
     "tracker": ((), ("run_name", "folder", "config")),
     "model": ((), ("progress",)),
+    "executor": ((), ("folder",)),
 }
 """Arguments of the factories of each kind, except options: positional, then keyword."""
 
@@ -54,6 +55,7 @@ FACTS: dict[Kind, dict[str, type]] = {
     },
     "tracker": {"needs": str},
     "model": {"shipped": bool, "url": str, "sha256": str, "size_bytes": int},
+    "executor": {"needs": str},
 }
 """Metadata keys of each kind and their types; None is always allowed."""
 

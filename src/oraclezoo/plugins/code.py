@@ -3,6 +3,9 @@
 An installed wheel lists its files in ``RECORD``. An editable install lists only a path; in that
 case, the source files of the modules named by its entry points and specs are used. The digest is
 the same in both cases if the files are the same. Compiled caches are ignored.
+
+A spec may name a target in a package of another distribution, for example a plugin that only
+describes the optimizer of a published library. The sources of that package are part of the digest.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from oraclezoo.errors import PluginError
 _CACHES = (".pyc", ".pyo")
 _SHARED = {"site-packages", "dist-packages"}
 _LIBRARY = ("stdlib", "platstdlib")
+_RECORDED = {"oraclezoo", "torch", "timm", "numpy"}
+"""Packages whose version or code every result records, so that no plugin's digest repeats it."""
 _seen: dict[str, str] = {}
 """Digest of each distribution, computed when this process first requested it."""
 
@@ -86,9 +91,17 @@ def _files(installed: Any, modules: Iterable[str]) -> list[tuple[str, Path]]:
             own = path.parts[0] != ".." and not path.parts[0].endswith((".dist-info", ".egg-info"))
             if own and _counts(path) and place.is_file():
                 files[path.as_posix()] = place
+    roots = [
+        root for name in sorted({m.partition(".")[0] for m in modules}) for root in _roots(name)
+    ]
     if not files:
-        for module in sorted({module.partition(".")[0] for module in modules}):
-            files |= _sources(module, installed)
+        own = [root for root in roots if _belongs(root.parent, installed)]
+        files = {name: path for root in own for name, path in _sources(root).items()}
+    if files:
+        for root in roots:
+            borrowed = {} if root.stem in _RECORDED else _sources(root)
+            if not borrowed.keys() & files.keys():
+                files |= {name: path for name, path in borrowed.items() if path.suffix == ".py"}
     return sorted(files.items())
 
 
@@ -98,36 +111,40 @@ def _counts(path: PurePath) -> bool:
     return not hidden and path.suffix not in _CACHES and "__pycache__" not in path.parts
 
 
-def _sources(module: str, installed: Any) -> dict[str, Path]:
-    """Return the files of a top-level module, if the module belongs to the distribution."""
+def _roots(module: str) -> list[Path]:
+    """Return the folders of a top-level package, or the file of a top-level module.
+
+    The standard library has none.
+    """
     from importlib.util import find_spec
 
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):
-        return {}
+        return []
     if spec is None:
-        return {}
+        return []
     folders = [Path(place) for place in spec.submodule_search_locations or ()]
     roots = folders or ([Path(str(spec.origin))] if spec.has_location else [])
-    kept: dict[str, Path] = {}
-    for root in roots:
-        if _belongs(root.parent, installed):
-            files = root.rglob("*") if folders else [root]
-            names = {path.relative_to(root.parent): path for path in files if path.is_file()}
-            kept |= {name.as_posix(): path for name, path in names.items() if _counts(name)}
-    return kept
+    return [root for root in roots if str(root.parent) not in map(sysconfig.get_path, _LIBRARY)]
+
+
+def _sources(root: Path) -> dict[str, Path]:
+    """Return the files of a package or module, keyed by their path relative to the import path."""
+    found = root.rglob("*") if root.is_dir() else [root]
+    names = {path.relative_to(root.parent): path for path in found if path.is_file()}
+    return {name.as_posix(): path for name, path in names.items() if _counts(name)}
 
 
 def _belongs(parent: Path, installed: Any) -> bool:
     """Return whether a module in ``parent`` belongs to the distribution.
 
-    A source checkout has its own folder; modules in ``site-packages`` or the standard library
-    belong to other distributions. A distribution without ``RECORD`` is located beside its metadata.
+    A source checkout has its own folder; modules in ``site-packages`` belong to other
+    distributions. A distribution without ``RECORD`` is located beside its metadata.
     """
     if _source(installed) != "editable":
         return parent.resolve() == Path(installed.locate_file("")).resolve()
-    return not _SHARED & {*parent.parts} and str(parent) not in map(sysconfig.get_path, _LIBRARY)
+    return not _SHARED & {*parent.parts}
 
 
 def _source(installed: Any) -> str:

@@ -23,8 +23,8 @@ def preserved(changed: list[str], *, randomness: bool = True) -> Iterator[None]:
     """Run a block, and afterwards restore the settings that it changed.
 
     The settings are the working directory, recursion limit, warning filters, signal handlers,
-    environment variables, torch's defaults and thread count and, with ``randomness``, random
-    states.
+    environment variables, NumPy's error handling, torch's defaults and thread count and, with
+    ``randomness``, random states.
 
     Args:
         changed: List that receives a description of each change.
@@ -94,6 +94,8 @@ def _read(randomness: bool) -> dict[str, Any]:
         if numpy is not None and hasattr(numpy, "random"):
             kind, keys, *rest = numpy.random.get_state()
             state["the random state of NumPy"] = (kind, keys.tolist(), *rest)
+    if numpy is not None and hasattr(numpy, "geterr"):
+        state["NumPy's handling of floating-point errors"] = numpy.geterr()
     if torch is not None and hasattr(torch, "get_default_device"):  # not partially imported
         state |= {
             "torch's default dtype": str(torch.get_default_dtype()),
@@ -102,30 +104,40 @@ def _read(randomness: bool) -> dict[str, Any]:
             "torch's gradient mode": torch.is_grad_enabled(),
             "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
             "torch's float32 matmul precision": torch.get_float32_matmul_precision(),
+            "torch's cuDNN benchmark mode": torch.backends.cudnn.benchmark,
         }
         if randomness:
             state["the random state of torch"] = torch.get_rng_state().tolist()
     return state
 
 
-_FRESH = {
+_FRESH: dict[str, Any] = {
+    "NumPy's handling of floating-point errors": {
+        "divide": "warn",
+        "over": "warn",
+        "under": "ignore",
+        "invalid": "warn",
+    },
+    "torch's cuDNN benchmark mode": False,
     "torch's default dtype": "torch.float32",
     "torch's default device": "cpu",
     "torch's gradient mode": True,
     "torch's deterministic algorithms": False,
     "torch's float32 matmul precision": "highest",
 }
-"""Settings of a process that has not imported torch before."""
+"""Settings of a process that has not imported torch or NumPy before."""
 
 
 def _values(old: Any, new: Any, fresh: set[str]) -> str:
     """Describe the change of a plain value, or return "" if it did not change."""
-    if old == new:
-        return ""
-    short = all(
-        isinstance(value, (int, str)) or not hasattr(value, "__len__") for value in (old, new)
-    )
-    return f" ({old} -> {new})" if short else ""
+    return "" if old == new else f" ({_text(old)} -> {_text(new)})"
+
+
+def _text(value: Any) -> str:
+    """Format a value, or the entries of a mapping."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {item}" for key, item in value.items())
+    return str(value)
 
 
 def _random(old: Any, new: Any, fresh: set[str]) -> str:
@@ -200,6 +212,10 @@ def _restore(name: str, value: Any, fresh: set[str]) -> None:
             modules["numpy"].random.set_state(value)
         elif name == "the random state of torch":
             torch.set_rng_state(torch.tensor(value, dtype=torch.uint8))
+        elif name == "NumPy's handling of floating-point errors":
+            modules["numpy"].seterr(**value)
+        elif name == "torch's cuDNN benchmark mode":
+            torch.backends.cudnn.benchmark = value
         elif name == "torch's default dtype":
             torch.set_default_dtype(getattr(torch, value.removeprefix("torch.")))
         elif name == "torch's default device":

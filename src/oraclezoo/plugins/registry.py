@@ -175,9 +175,9 @@ class Registry(Displayed):
         ``create("backbone", name, in_chans=1, num_classes=10, image_size=28, **options)``,
         ``create("optimizer", name, named_parameters, **options)``, ``create("scheduler", name,
         optimizer, total_steps=..., steps_per_epoch=..., **options)``, ``create("tracker", name,
-        run_name=..., folder=..., config=..., **options)``, ``create("dataset", name,
-        data_dir=None)``; ``stream_above`` is passed only to factories with the metadata
-        ``streams``.
+        run_name=..., folder=..., config=..., **options)``, ``create("executor", name, folder=...,
+        **options)``, ``create("dataset", name, data_dir=None)``; ``stream_above`` is passed only to
+        factories with the metadata ``streams``.
 
         Raises:
             UnknownOptionError: An option is unknown; raised before any heavy import.
@@ -203,9 +203,10 @@ class Registry(Displayed):
             raise UsageError(f"{kind} '{name}' needs {', '.join(missing)}")
         options = spec.fill(kwargs)
         leading = [arguments.pop(key) for key in positional]
-        guarded = not entry.builtin and kind not in ("tracker", "model")
+        guarded = not entry.builtin and kind not in ("model", "executor")
         with foreign(str(entry), "imported", guarded=guarded):
             factory = spec.load()
+        guarded = guarded and kind != "tracker"  # a logger may set up the process when it starts
         with foreign(str(entry), "built", guarded=guarded, randomness=False):
             return factory(*leading, **arguments, **spec.fixed, **options)
 

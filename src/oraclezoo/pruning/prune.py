@@ -68,6 +68,7 @@ def prune(
     settings: Sequence[tuple[int, int]] | None = None,
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[float], None] = lambda share: None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
@@ -112,6 +113,7 @@ def prune(
         settings: Pairs of batch size and number of threads to time; ``latency`` uses the first.
         registry: Registry of components; by default one with all installed plugins.
         on_epoch: Called with the metrics of each fine-tuning epoch.
+        on_step: Called after each step of fine-tuning with its finished share, from 0 to 1.
         should_stop: Called regularly; if it returns True, the state is saved and pruning stops.
         progress: Called with one line of text per event.
 
@@ -150,7 +152,7 @@ def prune(
         resume=resume,
         overwrite=overwrite,
     )
-    callbacks = Callbacks(on_epoch, should_stop, progress)
+    callbacks = Callbacks(on_epoch, should_stop, progress, on_step)
     return prune_model(model, out, options, registry or build_registry(), callbacks)
 
 

@@ -58,6 +58,7 @@ class Steps:
         pruning, model = self.pruning, self.before
         relative_cost = cost(self.before, pruning.what, pruning.runtime, pruning.setting)
         starts, fine_tuned = list[Start](), list[FineTuned]()
+        tuned_epochs = 0
         for number, epochs in enumerate(_split(self.tuning.epochs, pruning.steps), 1):
             folder = self.work / f"step-{number}"
             start = read_start(folder) if self.resume else None
@@ -73,7 +74,12 @@ class Steps:
             card = replace(model.card, calibration=None, plan=start.plan.to_json())
             model = assemble(card, start.state, self.registry, "the pruned model")
             if epochs:
-                state, cost_of_tuning = self._finetune(model.module, epochs, number, folder)
+                spans = tuned_epochs, tuned_epochs + epochs
+                callbacks = self.callbacks.within(*(span / self.tuning.epochs for span in spans))
+                state, cost_of_tuning = self._finetune(
+                    model.module, epochs, number, Checkpoint(folder, self.resume), callbacks
+                )
+                tuned_epochs += epochs
                 fine_tuned.append(cost_of_tuning)
                 model = assemble(card, state, self.registry, "the pruned model")
         return model, PruneReport(pruning, self.tuning, starts[-1].cut, tuple(fine_tuned))
@@ -129,7 +135,12 @@ class Steps:
             yield standardize(images, scale.mean, scale.std), labels
 
     def _finetune(
-        self, module: nn.Module, epochs: int, number: int, folder: Path
+        self,
+        module: nn.Module,
+        epochs: int,
+        number: int,
+        checkpoint: Checkpoint,
+        callbacks: Callbacks,
     ) -> tuple[dict[str, Tensor], FineTuned]:
         assert self.recipe is not None
         assert self.data is not None
@@ -139,9 +150,9 @@ class Steps:
             self.data,
             self.registry,
             seed=derive(self.pruning.seed, "fine-tuning", number) % 2**31,
-            checkpoint=Checkpoint(folder, self.resume),
+            checkpoint=checkpoint,
             teacher=self.before.module if self.tuning.distill else None,
-            callbacks=self.callbacks,
+            callbacks=callbacks,
         )
 
 

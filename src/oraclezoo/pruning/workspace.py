@@ -72,7 +72,8 @@ def working(
         )
     if (folder / CARD).is_file() and not overwrite and not (resume and started):
         raise UsageError(
-            f"{folder} has a model: pass --overwrite to replace it, or choose another folder"
+            f"{folder} already contains a model: pass --overwrite to replace it, or choose "
+            "another folder"
         )
     if resume and started:
         if (work / DIGEST).read_text(encoding="utf-8") != digest:

@@ -2,7 +2,8 @@
 
 Two training runs give equal float16 probabilities for an image only if the model is so confident
 that almost all classes round to 0. Copies are therefore detected on images where the model is less
-confident, even if some of the predictions were changed.
+confident, even if some of the predictions were changed. On an easy data set, every probability may
+round to 0 or 1 for every image; equal predictions of this kind are no evidence of a copy.
 """
 
 from __future__ import annotations
@@ -38,10 +39,14 @@ For the seeds of every published result, this fraction is 0.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """Data for comparing predictions: a hash for each seed and image, and whether it counts."""
+    """Data for comparing predictions: a hash for each seed and image, and whether it counts.
+
+    ``rounded`` is True for a seed if each of its images has a probability that rounds to 1.
+    """
 
     hashes: npt.NDArray[np.uint64]
     uncertain: npt.NDArray[np.bool_]
+    rounded: npt.NDArray[np.bool_]
     labels: str
 
 
@@ -58,6 +63,11 @@ def copies(claim: Claim) -> Iterator[str]:
         for offset in np.flatnonzero(_equal(own, first, own, rest)):
             other = seeds[first + 1 + int(offset)]
             yield f"seeds {seeds[first]} and {other} have equal predictions"
+    if own.rounded.sum() > 1:
+        yield Unchecked(
+            f"{own.rounded.sum()} seeds predict each image with a probability that rounds to 1; "
+            "independent runs may be equal"
+        )
     for other_result, other_predictions in _others(claim):
         if other_predictions.labels != own.labels:
             continue
@@ -81,7 +91,8 @@ def fingerprint(predictions: Predictions) -> Fingerprint:
     for label, factor in enumerate(factors):  # one class at a time, to save memory
         hashes += (bits[..., label].astype(np.uint64) + np.uint64(1)) * factor
     labels = hashlib.sha256(predictions.labels.astype("<i8").tobytes()).hexdigest()
-    return Fingerprint(hashes, probabilities.max(axis=2) < CERTAIN, labels)
+    largest = probabilities.max(axis=2)
+    return Fingerprint(hashes, largest < CERTAIN, (largest == 1).all(axis=1), labels)
 
 
 def _equal(a: Fingerprint, position: int, b: Fingerprint, which: slice) -> npt.NDArray[np.bool_]:
@@ -89,7 +100,8 @@ def _equal(a: Fingerprint, position: int, b: Fingerprint, which: slice) -> npt.N
     equal = b.hashes[which] == a.hashes[position]
     counted = b.uncertain[which] | a.uncertain[position]
     shared = (equal & counted).sum(axis=1)
-    copied: npt.NDArray[np.bool_] = equal.all(axis=1) | (shared > SHARE * counted.sum(axis=1))
+    identical = equal.all(axis=1) & ~b.rounded[which]
+    copied: npt.NDArray[np.bool_] = identical | (shared > SHARE * counted.sum(axis=1))
     return copied
 
 

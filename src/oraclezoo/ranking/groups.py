@@ -58,13 +58,14 @@ def merge(entries: list[Entry]) -> tuple[list[Entry], Mapping[str, int]]:
         by_hash[entry.result.recipe.hash, entry.result.plugin_key].append(entry)
     best, replicates = [], {}
     for members in by_hash.values():
-        first = min(members, key=_precedence)
+        first = min(members, key=precedence)
         best.append(first)
         replicates[first.result.id] = len(members) - 1
     return best, replicates
 
 
-def _precedence(entry: Entry) -> tuple[int, bool, datetime, str, str]:
+def precedence(entry: Entry) -> tuple[int, bool, datetime, str, str]:
+    """Return the sort key of results of the same recipe: the result to show comes first."""
     result = entry.result
     sha256 = result.predictions.sha256 if result.predictions else ""
     untimed = any(score.train_s is None for score in result.seeds)

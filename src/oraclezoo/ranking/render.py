@@ -10,9 +10,10 @@ import dataclasses
 import html
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from oraclezoo.ranking import terminal
 from oraclezoo.ranking.comparison import MIN_COMMON_SEEDS
 from oraclezoo.ranking.rows import Row, Rows
 from oraclezoo.ranking.text import NONE, ranges, short
@@ -115,27 +116,13 @@ def markdown(table: Rows, *, robust: bool = False) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def rich_table(table: Rows, *, robust: bool = False) -> rich.table.Table:
-    """Return the table as a rich table; markup in cells is not interpreted."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    rendered = RichTable(
-        title=Text(title(table), style="bold"),
-        caption=Text("\n".join(caption(table, robust=robust))),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        show_lines=True,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table_columns = columns(table, robust=robust)
-    for name, _ in table_columns:
-        rendered.add_column(name, overflow="fold", min_width=len(name.split()[0]))
-    for row in table.rows:
-        rendered.add_row(*(Text("\n".join(cell(row))) for _, cell in table_columns))
-    return rendered
+def rich_table(
+    table: Rows, *, more: Collection[str] = (), explain: bool = False
+) -> rich.table.Table:
+    """Return the table as a rich table; for arguments see ``Table.to_rich``."""
+    end = caption(table, robust="robust" in more) if explain else [terminal.closing(table)]
+    notes = [*terminal.legend(table), *end]
+    return terminal.rich_table(table, notes, title=title(table), more=more)
 
 
 def html_text(table: Rows) -> str:

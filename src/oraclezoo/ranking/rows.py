@@ -151,12 +151,12 @@ def row_of(result: Result) -> Row:
         corruptions_version="" if robustness is None else robustness.version,
         reproductions=reproductions.confirmed,
         reproductions_differing=reproductions.differing,
-        plugins=_plugins(result),
+        plugins=plugins_of(result),
         compression=compression(result.recipe.content),
     )
 
 
-def _plugins(result: Result) -> str:
+def plugins_of(result: Result) -> str:
     """Return ``distribution version (code)`` for each plugin of a result, separated by commas."""
     return ", ".join(
         f"{name} {version}" + (f" ({sha256[:8]})" if sha256 else "")

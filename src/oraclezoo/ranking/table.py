@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oraclezoo.errors import ResultError, UsageError, nearest
-from oraclezoo.ranking import comparison, groups, ledger, render
+from oraclezoo.ranking import comparison, groups, ledger, render, terminal
 from oraclezoo.ranking.calibration import calibration
 from oraclezoo.ranking.load import Entry, entry_of
 from oraclezoo.ranking.rows import Row, Rows, row_of
@@ -40,9 +40,24 @@ class Table(Rows):
         """
         return render.markdown(self, robust=robust)
 
-    def to_rich(self, *, robust: bool = False) -> rich.table.Table:
-        """Return a rich table; for ``robust`` see :meth:`to_markdown`."""
-        return render.rich_table(self, robust=robust)
+    def to_rich(
+        self, *, robust: bool = False, columns: Collection[str] = (), explain: bool = False
+    ) -> rich.table.Table:
+        """Return a rich table with one line per row at 80 columns.
+
+        Args:
+            robust: Whether to add columns for calibration and for accuracy on corrupted images.
+            columns: Groups of columns to add: ``components``, ``cost``, ``ties``, ``robust``.
+            explain: Whether to define the figures below the table.
+
+        Raises:
+            UsageError: There is no such group of columns.
+        """
+        for name in columns:
+            if name not in terminal.GROUPS:
+                raise UsageError(f"no columns '{name}'{nearest(name, terminal.GROUPS)}")
+        more = {*columns, "robust"} if robust else set(columns)
+        return render.rich_table(self, more=more, explain=explain)
 
     def to_csv(self, *, header: bool = True) -> str:
         """Return CSV text with one line per row and all fields; column names include units."""

@@ -155,7 +155,7 @@ class Recipe(Displayed):
                 continue
             known = (*COMPONENTS, *SECTIONS)
             if section not in known:
-                raise RecipeError(f"unknown section in '{path}'{_advice(path, known)}")
+                raise RecipeError(f"unknown section in '{path}'{_advice(path, value, known)}")
             if not entry:
                 raise RecipeError(f"'{path}' is a section; set one of its keys, as {path}.KEY")
             if section in COMPONENTS and entry == "name" and document[section]["name"] != value:
@@ -301,13 +301,14 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, object]:
     return changes
 
 
-def _advice(path: str, known: Iterable[str]) -> str:
-    """Return a suggestion for a key without a known section, such as ``lr``."""
+def _advice(path: str, value: object, known: Iterable[str]) -> str:
+    """Return a suggestion for a key without a known section, such as ``lr``, with its value."""
     from oraclezoo.recipe.near import near_keys
 
     candidates = [] if "." in path else near_keys(path)
     if candidates:
-        return f"; use {' or '.join(candidates)}"
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        return f"; use {' or '.join(f'{key}={text}' for key in candidates)}"
     return nearest(path.partition(".")[0], (*_TOP, *known))
 
 

@@ -76,6 +76,7 @@ def compress(
     results: str | Path = "results",
     registry: Registry | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[float], None] = lambda share: None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Model:
@@ -114,6 +115,8 @@ def compress(
         results: Results folder whose ledger records a test-set evaluation.
         registry: Registry of components; by default all installed components.
         on_epoch: Called after each epoch of fine-tuning.
+        on_step: Called after each step of fine-tuning with the finished share of the maximum number
+            of trials, from 0 to 1.
         should_stop: Called regularly; if it returns True, the search stops and keeps its state.
         progress: Called with one line of text at a time.
 
@@ -142,7 +145,7 @@ def compress(
         resume=resume,
         overwrite=overwrite,
     )
-    callbacks = Callbacks(on_epoch, should_stop, progress)
+    callbacks = Callbacks(on_epoch, should_stop, progress, on_step)
     return compress_model(model, out, compression, registry or build_registry(), callbacks)
 
 
@@ -261,7 +264,8 @@ def _search(chain: Chain, journal: Journal, trials: int) -> None:
             )
         number = len(journal.trials) + 1
         chain.say(f"trial {number} of at most {trials}: {share:g} of the multiply-accumulates")
-        journal.end(chain.run(number, share))
+        part = chain.callbacks.within((number - 1) / trials, number / trials)
+        journal.end(replace(chain, callbacks=part).run(number, share))
         chain.say(report.outcome(journal.trials[-1], chain.goals))
 
 

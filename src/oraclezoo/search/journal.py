@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,15 @@ from oraclezoo.errors import ResultError
 from oraclezoo.receipts.timing import Setting
 
 SCHEMA = "oraclezoo/compression-journal/1"
+
+PRECISIONS = ("fp32", "int8")
+"""Precisions of candidates, which are also the names of their folders."""
+
+LARGEST = 1e15
+"""Largest value in a journal, in any unit."""
+
+_POSITIVE = ("macs", "size_bytes", "size", "p50_ms", "latency")
+_NOT_NEGATIVE = (*_POSITIVE, "accuracy", "loss", "lost", "gained", "loss_se")
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Trial:
     The float candidate comes first. A failed trial has a ``reason`` and no candidates.
     """
 
-    number: int
+    number: int = field(metadata={"json": "trial"})
     asked: float
     candidates: tuple[Candidate, ...]
     reason: str = ""
@@ -70,6 +79,15 @@ class Trial:
     def reached(self) -> float:
         """Remaining fraction of the multiply-accumulates, or the requested one after a failure."""
         return self.candidates[0].macs if self.candidates else self.asked
+
+
+@dataclass(frozen=True)
+class _Again:
+    """The latency of a candidate in the second measurement, relative to the original's."""
+
+    trial: int
+    precision: str
+    latency: float
 
 
 class Journal:
@@ -104,16 +122,49 @@ class Journal:
     def _add(self, row: Mapping[str, Any]) -> None:
         try:
             if row["event"] in ("trial", "failed"):
-                candidates = tuple(decode(Candidate, entry) for entry in row["candidates"])
-                self.trials.append(Trial(row["trial"], row["asked"], candidates, row["reason"]))
+                trial = decode(Trial, row)
+                _check(trial, len(self.trials) + 1)
+                self.trials.append(trial)
             elif row["event"] == "again":
-                index, latency = int(row["trial"]) - 1, float(row["latency"])
-                self.trials[index] = _timed_again(self.trials[index], row["precision"], latency)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ResultError(self._corrupt(f"trial {row.get('trial')}: {error!r}")) from error
+                self._time_again(decode(_Again, row))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ResultError(self._corrupt(f"trial {row.get('trial')}: {reason}")) from error
+
+    def _time_again(self, row: _Again) -> None:
+        if not 1 <= row.trial <= len(self.trials) or not 0 < row.latency <= LARGEST:
+            raise ValueError(f"latency {row.latency} of a candidate that does not exist")
+        trial = self.trials[row.trial - 1]
+        if row.precision not in (candidate.precision for candidate in trial.candidates):
+            raise ValueError(f"it has no candidate in {row.precision!r}")
+        self.trials[row.trial - 1] = _timed_again(trial, row.precision, row.latency)
 
     def _corrupt(self, reason: object) -> str:
         return f"{self.path} is corrupt ({reason}): restart the compression with --overwrite"
+
+
+def _check(trial: Trial, number: int) -> None:
+    """Raise ValueError unless a trial is the one with this number, and its values can be."""
+    if trial.number != number:
+        raise ValueError(f"expected trial {number}")
+    if not 0 < trial.asked <= 1:
+        raise ValueError(f"asked is {trial.asked}; it must be above 0 and at most 1")
+    if bool(trial.candidates) == bool(trial.reason):
+        raise ValueError("it must have either candidates or a reason")
+    precisions = [candidate.precision for candidate in trial.candidates]
+    if sorted(set(precisions) & set(PRECISIONS)) != sorted(precisions):
+        raise ValueError(f"precisions must differ and be among {', '.join(PRECISIONS)}")
+    for candidate in trial.candidates:
+        values = dataclasses.asdict(candidate)
+        numbers = [v for v in values.values() if isinstance(v, (int, float))]
+        numbers += [*candidate.ci95, *candidate.latency_rounds]
+        if not all(abs(number) <= LARGEST for number in numbers):  # also if one is NaN
+            raise ValueError("a value is too large or not a number")
+        wrong = [name for name in _POSITIVE if values[name] <= 0]
+        wrong += [name for name in _NOT_NEGATIVE if values[name] < 0]
+        if wrong or candidate.accuracy > 1:
+            name = wrong[0] if wrong else "accuracy"
+            raise ValueError(f"{name} is {values[name]}")
 
 
 def _timed_again(trial: Trial, precision: str, latency: float) -> Trial:

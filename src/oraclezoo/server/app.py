@@ -12,13 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from oraclezoo._version import __version__
 from oraclezoo.server.gate import LEFT, NOTE, guarded, rejected
-from oraclezoo.server.rejection import RejectedError
+from oraclezoo.server.rejection import AsciiJSONResponse, RejectedError
 from oraclezoo.server.routes import health, inference, monitoring, predictions, usage
 from oraclezoo.server.routes.monitoring import Monitor
 from oraclezoo.server.service import Service
@@ -62,6 +63,7 @@ def create_api(service: Service, *, page: Path | None = None) -> FastAPI:
         docs_url=None,  # FastAPI's own pages load scripts from another host
         redoc_url=None,
         lifespan=lifespan,
+        redirect_slashes=False,  # a redirect would name the host and scheme that a proxy used
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         exception_handlers={
             RejectedError: _on_rejection,
@@ -79,7 +81,7 @@ def create_api(service: Service, *, page: Path | None = None) -> FastAPI:
     if isinstance(service.observer, Monitor):
         monitoring.add_routes(app, service, service.observer)
     if page is not None:
-        app.mount("/", StaticFiles(directory=page, html=True), name="page")
+        app.router.default = _Page(directory=page, html=True)
     else:
         app.add_api_route("/", _to_usage, include_in_schema=False)
     return app
@@ -92,9 +94,43 @@ class _DirectRoute(APIRoute):
     would take as long as running a small model.
     """
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the route serves a request; HEAD like GET, without the body."""
+        match, child = super().matches(scope)
+        if match is Match.PARTIAL and self._serves_head(scope):
+            match = Match.FULL
+        return match, child
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if self._serves_head(scope):
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+    def _serves_head(self, scope: Scope) -> bool:
+        # with HEAD among its methods, each route would be in the OpenAPI document twice
+        return (
+            scope["type"] == "http" and scope["method"] == "HEAD" and "GET" in (self.methods or ())
+        )
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the route's function as the handler."""
         return self.endpoint
+
+
+class _Page(StaticFiles):
+    """Files of the page, for paths without a route.
+
+    A mount at ``/`` would match every path, so that a wrong method of a route had status 404.
+    """
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the response for a path. Raises HTTPException (404, 405)."""
+        if scope["method"] in ("GET", "HEAD"):
+            return await super().get_response(path, scope)
+        await super().get_response(path, {**scope, "method": "HEAD"})
+        raise HTTPException(405, headers={"allow": "GET, HEAD"})
 
 
 async def _to_usage(_: Request) -> Response:
@@ -110,7 +146,7 @@ async def _on_rejection(request: Request, error: Exception) -> Response:
 async def _on_http_error(_: Request, error: Exception) -> Response:
     """Return the response for an unknown path or a wrong method."""
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+    return AsciiJSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -118,7 +154,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     request.scope[NOTE].reason = "invalid"
     where = ".".join(map(str, first["loc"][1:]))
-    return JSONResponse({"error": f"{where}: {first['msg']}"}, 422)
+    return AsciiJSONResponse({"error": f"{where}: {first['msg']}"}, 422)
 
 
 async def _on_leaving(request: Request, _: Exception) -> Response:
@@ -130,4 +166,4 @@ async def _on_leaving(request: Request, _: Exception) -> Response:
 async def _on_defect(request: Request, _: Exception) -> Response:
     """Log an unexpected exception with its traceback and return a 500 response."""
     request.scope[NOTE].reason = "defect"
-    return JSONResponse({"error": "internal error; the server's log has the details"}, 500)
+    return AsciiJSONResponse({"error": "internal error; the server's log has the details"}, 500)

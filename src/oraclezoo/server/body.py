@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from oraclezoo.server.rejection import RejectedError, busy
 from oraclezoo.server.settings import Settings
+
+T = TypeVar("T")
+
+SMALL = 1 << 16
+"""Maximum size in bytes of a body parsed in the event loop; threads parse larger ones."""
 
 ENCODINGS = {"gzip": 31, "deflate": 15}
 """Supported content encodings, with zlib's ``wbits`` value for each."""
@@ -72,6 +78,13 @@ class Bodies:
             yield body
 
 
+async def parsed(size: int, parse: Callable[..., T], *arguments: Any) -> T:
+    """Return ``parse(*arguments)``, computed in a thread if the body has many bytes (``size``)."""
+    if size <= SMALL:
+        return parse(*arguments)
+    return await asyncio.to_thread(parse, *arguments)
+
+
 def too_large(limit: int, *, unread: bool = False) -> RejectedError:
     """Return the rejection of a body that is larger than ``limit`` bytes."""
     message = f"the request body is larger than {limit:,} bytes"
@@ -96,4 +109,7 @@ def _decompressed(body: bytes, encoding: str, limit: int) -> bytes:
         raise too_large(limit)
     if not stream.eof:
         raise RejectedError(400, "encoding", f"the {encoding} data of the request body end early")
+    if stream.unused_data:  # further gzip members, which take quadratic time to decompress
+        message = f"{len(stream.unused_data)} bytes follow the {encoding} data of the request body"
+        raise RejectedError(400, "encoding", message)
     return plain

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oraclezoo.server.log import log
 from oraclezoo.server.observer import Answer
-from oraclezoo.server.rejection import RejectedError, busy
+from oraclezoo.server.rejection import AsciiJSONResponse, RejectedError, busy
 from oraclezoo.server.service import Service
 
 NOTE = "oraclezoo"
@@ -228,11 +228,11 @@ def is_guarded(path: str) -> bool:
 
 def rejected(error: RejectedError) -> Response:
     """Return the response to a rejected request."""
-    kind = _LastResponse if error.unread else JSONResponse
+    kind = _LastResponse if error.unread else AsciiJSONResponse
     return kind({"error": error.message}, error.status, error.headers)
 
 
-class _LastResponse(JSONResponse):
+class _LastResponse(AsciiJSONResponse):
     """A response that is sent before the request's body has arrived, and closes the connection.
 
     Closing immediately would reset the connection, and a client that is still sending might never

@@ -105,12 +105,15 @@ def open_models(
         ResultError: A model cannot be loaded.
     """
     models: dict[str, ServedModel] = {}
+    folders: set[Path] = set()
     for word in names:
         folder = locate(word)
         is_folder = Path(word).is_dir() or not _NAME.fullmatch(word)
         name = folder.resolve().name if is_folder else word
         if not _NAME.fullmatch(name):
             raise UsageError(f"the folder name '{name}' cannot be used in a URL; rename the folder")
+        if name in models and folder.resolve() in folders:
+            raise UsageError(f"model '{name}' is given twice; name it once")
         if name in models:
             raise UsageError(f"two models have the name '{name}'; rename the folder of one")
         predictor = Predictor(folder, threads=1)
@@ -118,6 +121,7 @@ def open_models(
         batcher = Batcher(
             name, predictor, threads=settings.threads, queue=settings.queue, observer=observer
         )
+        folders.add(folder.resolve())
         models[name] = ServedModel(name, predictor, batcher)
         observer.opened(name, predictor)
     return Models(models.values())

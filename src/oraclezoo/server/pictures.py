@@ -240,7 +240,8 @@ def _form(content_type: str, body: bytes, most: int) -> tuple[list[Picture], dic
             options[name] = data[:LONGEST].decode("utf-8", "replace").strip()
         else:
             raise invalid(
-                f"unknown field '{name[:LONGEST]}'; known are {', '.join(OPTIONS)}, and files"
+                f"field '{name[:LONGEST]}' is neither an option ({', '.join(OPTIONS)}) nor a file, "
+                "which has a file name; with curl, write -F images=@FILE"
             )
     if len(pictures) > most:
         raise too_many(len(pictures), most)

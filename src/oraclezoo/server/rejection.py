@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import JSONResponse
 
 RETRY_AFTER = 1
 """Seconds after which a client may retry; a full queue is processed in less time."""
+
+
+class AsciiJSONResponse(JSONResponse):
+    """A JSON response in ASCII.
+
+    A message may quote any string that JSON can express, and UTF-8 has no code for lone surrogates.
+    """
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 @dataclass

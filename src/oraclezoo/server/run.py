@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -59,6 +60,10 @@ class Address:
     host: str = "127.0.0.1"
     port: int = 8000
     grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.grace < math.inf:
+            raise UsageError(f"the grace period is {self.grace} s; it must be finite")
 
 
 def serve(app: ASGIApp, service: Service, address: Address) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,10 @@ from oraclezoo.errors import UsageError
 MIB = 1 << 20
 SHORTEST_TOKEN = 16
 """Minimum length of a bearer token in characters, so that it cannot be guessed."""
+LONGEST_TOKEN = 4096
+"""Maximum length of a bearer token file in bytes; longer headers are rejected by many proxies."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,15 @@ class Settings:
                 f"a request may have {self.max_images} images, but the queue holds {self.queue}\n"
                 "Raise --queue or lower --max-images."
             )
+        if not 0 < self.timeout < math.inf:
+            raise UsageError(f"the timeout is {self.timeout} s; it must be positive and finite")
+        for origin in self.origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise UsageError(
+                    f"'{origin}' is not an origin\n"
+                    "Write scheme, host and port in lower case, without a path: "
+                    "https://example.org or http://localhost:3000."
+                )
 
     @property
     def max_buffered(self) -> int:
@@ -66,11 +81,15 @@ def read_token(path: Path) -> str:
         UsageError: The file cannot be read, or does not contain a valid token.
     """
     try:
-        token = path.read_text(encoding="ascii").strip()
+        with path.open("rb") as file:
+            content = file.read(LONGEST_TOKEN + 1)
+        token = content.decode("ascii").strip()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: a token must contain only ASCII characters") from error
+    if len(content) > LONGEST_TOKEN:
+        raise UsageError(f"{path}: a token must have at most {LONGEST_TOKEN:,} characters")
     if len(token) < SHORTEST_TOKEN or not token.isprintable() or " " in token:
         raise UsageError(
             f"{path}: a token must be one line of at least {SHORTEST_TOKEN} characters, without "

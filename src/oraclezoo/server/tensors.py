@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from oraclezoo.server.pictures import base64_bytes, parse_json
+from oraclezoo.server.pictures import LONGEST, base64_bytes, parse_json
 from oraclezoo.server.rejection import RejectedError
 
 HEADER = "inference-header-content-length"
@@ -89,9 +90,9 @@ def parse(body: bytes, header_length: str | None) -> Inference:
             raise malformed("the classification extension is not supported; see POST /v1/predict")
         outputs[_text(output, "name")] = _flag(output, "binary_data", binary)
     request_id = document.get("id", "")
-    if not isinstance(request_id, str):
-        raise malformed("id must be a string")
-    return Inference(request_id[:200], inputs, outputs, binary)
+    if not isinstance(request_id, str) or len(request_id) > LONGEST:
+        raise malformed(f"id must be a string of at most {LONGEST} characters")
+    return Inference(request_id, inputs, outputs, binary)
 
 
 def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
@@ -100,17 +101,32 @@ def bytes_array(tensor: Tensor) -> npt.NDArray[np.uint8]:
         if len(tensor.data) != tensor.size:
             raise malformed(_wrong_size(tensor, len(tensor.data)))
         return np.frombuffer(tensor.data, np.uint8).reshape(tensor.shape)
+    numbers = _flat(tensor)
+    if len(numbers) != tensor.size:
+        raise malformed(_wrong_size(tensor, len(numbers)))
     try:
-        array = np.array(tensor.data)
+        # NumPy would give each element the size of the longest if there are strings among them
+        if not set(map(type, numbers)) <= {int}:
+            raise ValueError("not numbers")
+        data = bytes(numbers)
     except ValueError as error:
-        raise malformed(f"input '{tensor.name}': rows of different length") from error
-    if array.size != tensor.size:
-        raise malformed(_wrong_size(tensor, array.size))
-    if not array.size:  # NumPy converts an empty list to floats
-        return np.zeros(tensor.shape, np.uint8)
-    if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
-        raise malformed(f"input '{tensor.name}': UINT8 has whole numbers from 0 to 255")
-    return array.astype(np.uint8).reshape(tensor.shape)
+        message = f"input '{tensor.name}': UINT8 has whole numbers from 0 to 255"
+        raise malformed(message) from error
+    return np.frombuffer(data, np.uint8).reshape(tensor.shape)
+
+
+def _flat(tensor: Tensor) -> list[Any]:
+    """Return the elements of a list that is flat or nested as the tensor's shape."""
+    level = tensor.data
+    assert isinstance(level, list)
+    for _ in tensor.shape[1:]:
+        kinds, lengths = set(map(type, level)), {len(row) for row in level if type(row) is list}
+        if list not in kinds:
+            break
+        if len(kinds) > 1 or len(lengths) > 1:
+            raise malformed(f"input '{tensor.name}': rows of different length")
+        level = list(chain.from_iterable(level))
+    return level
 
 
 def strings(tensor: Tensor) -> list[bytes]:
@@ -120,6 +136,8 @@ def strings(tensor: Tensor) -> list[bytes]:
     """
     match: list[bytes] = []
     if isinstance(tensor.data, list):
+        if len(tensor.data) != tensor.size:
+            raise malformed(_wrong_size(tensor, len(tensor.data)))
         for text in tensor.data:
             if not isinstance(text, str):
                 raise malformed(f"input '{tensor.name}': BYTES are base64 strings in JSON")
@@ -133,6 +151,8 @@ def strings(tensor: Tensor) -> list[bytes]:
             if start > len(tensor.data):
                 raise malformed(f"input '{tensor.name}' ends within an element")
             match.append(tensor.data[first:start])
+            if len(match) > tensor.size:
+                raise malformed(f"input '{tensor.name}' has more elements than {tensor.size}")
     if len(match) != tensor.size:
         raise malformed(_wrong_size(tensor, len(match)))
     return match
@@ -176,14 +196,14 @@ def _tensor(entry: dict[str, Any], rest: memoryview) -> tuple[Tensor, memoryview
     if size is None:
         data = _list(entry.get("data"), f"data of input '{name}'")
     elif type(size) is not int or not 0 <= size <= len(rest):
-        raise malformed(f"input '{name}': binary_data_size does not fit the body")
+        raise malformed(f"input '{name}': binary_data_size does not match the body")
     else:
         data, rest = bytes(rest[:size]), rest[size:]
     return Tensor(name, datatype, tuple(shape), data), rest
 
 
 def _wrong_size(tensor: Tensor, actual: int) -> str:
-    return f"input '{tensor.name}' has {actual} elements, but shape {list(tensor.shape)}"
+    return f"input '{tensor.name}' has {actual} elements, but shape {list(tensor.shape)[:8]}"
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
@@ -202,7 +222,7 @@ def _text(entry: dict[str, Any], key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str):
         raise malformed(f"{key} must be a string")
-    return value[:200]
+    return value[:LONGEST]
 
 
 def _flag(entry: dict[str, Any], key: str, default: bool) -> bool:

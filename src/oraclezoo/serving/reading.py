@@ -218,7 +218,9 @@ def box_of(text: str) -> Box:
     Box(x=3, y=4, width=20, height=30)
     """
     numbers = text.split(",")
-    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+    if len(numbers) != 4 or not (
+        text.isascii() and all(each.strip().isdecimal() for each in numbers)
+    ):
         raise UsageError(f"'{text}' is not four whole numbers X,Y,W,H")
     if max(map(len, numbers)) > _DIGITS:
         raise UsageError(f"'{text}' is not inside any image")

@@ -6,9 +6,13 @@ results with paths relative to the page (or, with a leading slash, to the docume
     .. oraclezoo-leaderboard:: ../results
        :track: oracle-mnist-3k
        :division: closed
+       :components: /zoo
 
-The page works without JavaScript, loads nothing from other hosts, and links to the tables as JSON
-and CSV. Sphinx is not a dependency of oraclezoo.
+Each row gets a page of its own. ``components`` names a folder of the documentation with pages
+``backbones/NAME``, ``optimizers/NAME`` and ``schedulers/NAME``, which rows then link to.
+
+The pages work without JavaScript, load nothing from other hosts, and link to the results and to the
+tables as JSON and CSV. Sphinx is not a dependency of oraclezoo.
 """
 
 from __future__ import annotations
@@ -37,7 +41,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     )
     app.connect("builder-inited", _static)
     app.connect("env-get-outdated", board.outdated)
-    app.connect("html-page-context", board.add_assets)
+    app.connect("html-collect-pages", board.row_pages)
+    app.connect("html-page-context", board.add_assets, priority=400)  # before themes read the tree
     app.connect("build-finished", board.write_downloads)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
 

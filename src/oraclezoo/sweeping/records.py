@@ -109,11 +109,19 @@ class Trial:
 
 @dataclass(frozen=True)
 class Watch:
-    """Callbacks of a sweep, called after each trial, before each step, and with messages."""
+    """Callbacks of a sweep.
+
+    Attributes:
+        on_trial: Called after each trial.
+        should_stop: Called before each step; if it returns True, the sweep stops.
+        progress: Called with messages.
+        on_step: Called after each step with the number of finished trials, including fractions.
+    """
 
     on_trial: Callable[[Trial], None]
     should_stop: Callable[[], bool]
     progress: Callable[[str], None]
+    on_step: Callable[[float], None] = lambda trials: None
 
 
 @dataclass(frozen=True)

@@ -79,15 +79,15 @@ class Search:
         for number in range(wanted):
             if number < len(trials) and trials[number].status != "running":
                 continue
-            if self._late():
+            if self.late():
                 return False
             if self.watch.should_stop():
-                raise InterruptedRunError(self._stopped())
+                raise InterruptedRunError(self.stopped())
             if number < len(trials):
                 trial = trials[number]
             else:
                 point = self.study.propose()
-                trial = self.study.start(point, self._hash(point))
+                trial = self.study.start(point, self.hash_of(point))
             try:
                 status, reason = self._try(trial)
             except _LateError:
@@ -111,9 +111,9 @@ class Search:
             step, value = max(trial.curve.items())
             self._consult_pruner(trial, step, value, f"after epoch {step}")
         values: list[float] = []
-        for number, training in enumerate(self.trainings):
-            part = trial.parts.get(number) or self._earlier(trial, number)
-            part = part or self._train(trial, recipe, training)
+        for number in range(len(self.trainings)):
+            part = trial.parts.get(number) or self.earlier(trial, number)
+            part = part or self._train(trial, recipe, number)
             if number not in trial.parts:
                 self.study.add_part(trial.number, number, part)
             values.append(part.accuracy if self.settings.metric == "accuracy" else part.loss)
@@ -122,7 +122,8 @@ class Search:
                 mean = statistics.fmean(values)
                 self._consult_pruner(trial, done, mean, f"after {done} training runs")
 
-    def _train(self, trial: Trial, recipe: Recipe, training: Training) -> Part:
+    def _train(self, trial: Trial, recipe: Recipe, number: int) -> Part:
+        training = self.trainings[number]
         if training.track is not None:
             changes = {**trial.point, "data.track": training.track}
             recipe = resolve(self.base.override(changes), self.registry)
@@ -143,6 +144,9 @@ class Search:
                 except _PrunedError as error:
                     pruned.append(error)
 
+        def on_step(share: float) -> None:
+            self.watch.on_step(trial.number + (number + share) / len(self.trainings))
+
         execution = self.execution
         try:
             done = train(
@@ -156,18 +160,19 @@ class Search:
                 stream_above=execution.stream_above,
                 compile=execution.compile,
                 on_epoch=report,
-                should_stop=lambda: bool(pruned) or self._late() or self.watch.should_stop(),
+                on_step=on_step,
+                should_stop=lambda: bool(pruned) or self.late() or self.watch.should_stop(),
                 progress=self.watch.progress,
             )
         except (InterruptedRunError, KeyboardInterrupt) as error:
             if pruned:
-                self._clear(run)
+                self.clear(run)
                 raise pruned[0] from error
-            if self._late():
+            if self.late():
                 raise _LateError from error
-            raise InterruptedRunError(self._stopped()) from error
+            raise InterruptedRunError(self.stopped()) from error
         part = judge(done)
-        self._clear(done)
+        self.clear(done)
         return part
 
     def _consult_pruner(self, trial: Trial, step: int, value: float, when: str) -> None:
@@ -175,27 +180,31 @@ class Search:
         if self.study.should_prune(trial.number, step, value):
             raise _PrunedError(when)
 
-    def _earlier(self, trial: Trial, part: int) -> Part | None:
+    def earlier(self, trial: Trial, part: int) -> Part | None:
         """Return the same training run from an earlier trial with the same recipe, or None."""
         for other in self.study.trials():
             if other.hash == trial.hash and part in other.parts:
                 return other.parts[part]
         return None
 
-    def _hash(self, point: Point) -> str:
+    def hash_of(self, point: Point) -> str:
+        """Return the hash of the recipe at a point; empty if the point is invalid."""
         try:
             return resolve(self.base.override(point), self.registry).hash
         except UsageError:  # raised again and recorded when the trial runs
             return ""
 
-    def _clear(self, run: Run) -> None:
+    def clear(self, run: Run) -> None:
+        """Remove a run folder, unless run folders are kept."""
         if not self.keep_runs:
             shutil.rmtree(run.folder, ignore_errors=True)
 
-    def _late(self) -> bool:
+    def late(self) -> bool:
+        """Return whether the time limit has passed."""
         return self.ends is not None and time.monotonic() > self.ends
 
-    def _stopped(self) -> str:
+    def stopped(self) -> str:
+        """Return the message for a sweep that is stopped."""
         finished = sum(trial.status != "running" for trial in self.study.trials())
         return (
             f"stopped with {finished} trials finished; {self.folder} keeps the state of the "

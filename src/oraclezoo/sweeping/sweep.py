@@ -9,7 +9,9 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from oraclezoo.artifacts.build import open_dataset
 from oraclezoo.artifacts.plugins import encoded, plugin_code
@@ -19,10 +21,12 @@ from oraclezoo.codec import encode
 from oraclezoo.contracts import Dataset
 from oraclezoo.engine.execution import Execution
 from oraclezoo.errors import OracleZooError, UsageError
+from oraclezoo.executors.placement import Placement
 from oraclezoo.plugins.registry import Registry, build_registry
 from oraclezoo.recipe import Recipe
 from oraclezoo.recipe.resolve import resolve
 from oraclezoo.storage import write_atomically
+from oraclezoo.sweeping.placed import PlacedSearch
 from oraclezoo.sweeping.records import TRIALS, Importance, Settings, Trial, Watch
 from oraclezoo.sweeping.search import RUNS, Search, plan
 from oraclezoo.sweeping.space import Axis, check_grid, grid_size, read_space
@@ -90,8 +94,11 @@ def sweep(
     keep_runs: bool = False,
     stream_above: int | str | None = None,
     compile: str = "auto",
+    on: str | None = None,
+    executor_options: Mapping[str, object] = MappingProxyType({}),
     registry: Registry | None = None,
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    on_step: Callable[[float], None] = lambda trials: None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
 ) -> Sweep:
@@ -103,7 +110,8 @@ def sweep(
 
     Args:
         recipe: A recipe, its name, or the path of its file.
-        space: Keys with lists of values or strings such as ``"log:0.01:1"`` (see docs/sweeps.md).
+        space: Keys with lists of values or strings such as ``"log:0.01:1"``
+            (see docs/how-to/train/sweeps.md).
         sampler: ``"random"``, ``"grid"``, ``"tpe"`` or ``"gp"``.
         pruner: ``"none"``, ``"median"``, ``"halving"`` or ``"hyperband"``.
         trials: Number of trials; by default the full grid, or 20 for other samplers.
@@ -115,6 +123,13 @@ def sweep(
         seed: Random seed of the sampler.
         out: Folder of the sweep; by default ``sweeps/<name of the recipe>``.
         keep_runs: Whether to keep the run folders of all trials.
+        on_trial: Called after each trial.
+        on_step: Called after each step of a training run with the number of finished trials,
+            including fractions.
+        on: Name of an executor that runs the trainings of a trial at the same time, and for the
+            samplers ``"random"`` and ``"grid"`` those of all trials; not with a pruner. None trains
+            in this process.
+        executor_options: Options of the executor.
 
     Raises:
         UsageError, DataError, ResultError: Settings, data or the journal are invalid.
@@ -128,10 +143,16 @@ def sweep(
     """
     ends = None if timeout_s is None else time.monotonic() + timeout_s
     settings = Settings(sampler, pruner, metric, trials, seeds, folds, seed)
-    data_folder = None if data_dir is None else Path(data_dir)
+    data_folder = None if data_dir is None else Path(data_dir).absolute()
     execution = Execution(data_folder, device, compile, stream_above=stream_above)
-    watch = Watch(on_trial, should_stop, progress or logger.warning)
+    watch = Watch(on_trial, should_stop, progress or logger.warning, on_step)
     registry = registry or build_registry()
+    placement = None if on is None else Placement.of(on, executor_options, registry, leave=False)
+    if placement is not None and pruner != "none":
+        raise UsageError(
+            f"with an executor, trainings run at the same time, so that the pruner '{pruner}' "
+            "cannot stop them early: leave the pruner out"
+        )
     base = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     axes = read_space(space, base, registry)
     if sampler == "grid":
@@ -147,8 +168,10 @@ def sweep(
     with occupied(folder), quiet():
         _refuse_old_journal(folder)
         study = Study(folder / JOURNAL, axes, settings, definition)
+        if placement is not None:
+            folder = folder.absolute()
         trainings = plan(dataset, folder / FOLDS, settings, data_folder)
-        search = Search(
+        search = (Search if placement is None else partial(PlacedSearch, placement))(
             folder,
             trial_base,
             registry,

@@ -18,7 +18,15 @@ from oraclezoo.plugins.discovery import normalize
 from oraclezoo.plugins.process_state import preserved
 from oraclezoo.plugins.registry import Entry, Registry
 from oraclezoo.specs import KINDS, Kind
-from oraclezoo.testing import backbones, datasets, models, optimizers, schedulers, trackers
+from oraclezoo.testing import (
+    backbones,
+    datasets,
+    executors,
+    models,
+    optimizers,
+    schedulers,
+    trackers,
+)
 from oraclezoo.testing.subject import SkippedError, Subject, ViolationError, fail
 from oraclezoo.testing.training import training_step
 
@@ -80,6 +88,7 @@ def _checks() -> Iterator[Check]:
         ("dataset", datasets),
         ("tracker", trackers),
         ("model", models),
+        ("executor", executors),
     ):
         for function in module.CHECKS:
             yield _check(kind, function, slow=function in module.SLOW)

@@ -14,7 +14,7 @@ from oraclezoo.artifacts import build
 from oraclezoo.artifacts.model import Model
 from oraclezoo.artifacts.run import Run
 from oraclezoo.contracts import Dataset
-from oraclezoo.engine.checkpoint import load_state
+from oraclezoo.engine.checkpoint import load_checkpoint
 from oraclezoo.engine.records import Callbacks, Checkpoint, TrainerOptions, TrainingData
 from oraclezoo.engine.streaming import stream_limit
 from oraclezoo.engine.trainer import Trainer
@@ -175,10 +175,14 @@ def finetune(
     if checkpoint.resume:
         trainer.resume()
     with blaming(registry):
-        trainer.fit(on_epoch=callbacks.on_epoch, should_stop=callbacks.should_stop)
+        trainer.fit(
+            on_epoch=callbacks.on_epoch,
+            on_step=callbacks.on_step,
+            should_stop=callbacks.should_stop,
+        )
     state = trainer.kept.state_dict()
     if recipe.train.keep == "best":
-        state = load_state(folder / "best.safetensors")["model"]
+        state = load_checkpoint(folder / "best.safetensors")["model"]
     progress = trainer.progress
     cost = FineTuned(
         epochs=recipe.budget.epochs,

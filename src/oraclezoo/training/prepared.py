@@ -50,6 +50,12 @@ class Prepared:
             "image_size": int(self.data.images.shape[-1]),
         }
 
+    @property
+    def work(self) -> int:
+        """Number of training examples after pre-training, including those of the teachers."""
+        runs = 1 + self.recipe.distill.teachers
+        return runs * self.recipe.budget.epochs * len(self.data.images)
+
     def parts(self, seed: int) -> Parts:
         """Build the model, optimizer and scheduler. Raises OutOfMemoryError or PluginError."""
         try:

@@ -37,7 +37,7 @@ def pretrain(
         model: The model, on the device.
         seed: Seed of the run.
         checkpoint: The run's folder; the state of pre-training is saved in a subfolder.
-        callbacks: Functions to call; only ``should_stop`` and ``progress`` are used.
+        callbacks: Functions to call; ``on_epoch`` is not used.
 
     Returns:
         The record of pre-training.
@@ -73,7 +73,9 @@ def pretrain(
     if checkpoint.resume:
         trainer.resume()
     callbacks.say(f"pre-training on {settings.track} for {settings.epochs} epochs")
-    trainer.fit(should_stop=callbacks.should_stop)
+    work = settings.epochs * len(images.images)
+    part = callbacks.within(0, work / (work + prepared.work))
+    trainer.fit(on_step=part.on_step, should_stop=part.should_stop)
     if trainer.ema is not None:
         model.load_state_dict(trainer.kept.state_dict())
     progress = trainer.progress

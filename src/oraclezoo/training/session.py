@@ -13,6 +13,7 @@ from oraclezoo.artifacts.provenance import earlier_parts
 from oraclezoo.artifacts.record import Outcome, Pretraining, RunRecord, Teaching
 from oraclezoo.artifacts.run import MODEL, PLOTS, Run
 from oraclezoo.codec import encode
+from oraclezoo.documents import read_file
 from oraclezoo.engine.device import peak_memory_bytes
 from oraclezoo.engine.images import Streamed
 from oraclezoo.engine.profile import Profiler
@@ -98,8 +99,10 @@ class Session:
         folder = self.run.folder
         write_atomically(folder / "recipe.toml", self.prepared.recipe.to_toml().encode())
         path = folder / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines()[:kept_epochs] if kept_epochs else []
-        write_atomically(path, "".join(line + "\n" for line in lines).encode())
+        lines: list[bytes] = []
+        if kept_epochs and path.exists():  # a damaged line does not stop the training
+            lines = read_file(path).split(b"\n")[:kept_epochs]
+        write_atomically(path, b"".join(line + b"\n" for line in lines if line))
         if kept_epochs is None:
             for stale in STALE:
                 (folder / stale).unlink(missing_ok=True)

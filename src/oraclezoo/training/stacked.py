@@ -31,6 +31,7 @@ class SeedCallbacks:
     Attributes:
         on_epoch: Called after each epoch with each seed and its metrics.
         on_diverged: Called with each seed whose run diverged; these runs are not returned.
+        on_step: Called after each step with the seeds and the finished share of their budget.
         should_stop: Called after each step; if it returns True, the state of all seeds is saved and
             training stops.
         warn: Called with one line of text, e.g. if a tracker fails.
@@ -38,6 +39,7 @@ class SeedCallbacks:
 
     on_epoch: Callable[[int, Epoch], None] = lambda seed, epoch: None
     on_diverged: Callable[[int, DivergedError], None] = lambda seed, error: None
+    on_step: Callable[[Collection[int], float], None] = lambda seeds, share: None
     should_stop: Callable[[], bool] = lambda: False
     warn: Callable[[str], None] = lambda text: None
 
@@ -165,7 +167,12 @@ def _fit(group: list[Session], callbacks: SeedCallbacks) -> list[Run]:
         stack = StackedTrainer(
             [session.trainer for session in group], separable=bool(facts.get("separable"))
         )
-        stack.fit(on_epoch=on_epoch, on_diverged=on_diverged, should_stop=callbacks.should_stop)
+        stack.fit(
+            on_epoch=on_epoch,
+            on_diverged=on_diverged,
+            on_step=lambda share: callbacks.on_step(running.keys(), share),
+            should_stop=callbacks.should_stop,
+        )
     return [session.finish() for session in running.values()]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oraclezoo.artifacts.provenance import check_resumable
+from oraclezoo.artifacts.record import Pretraining
 from oraclezoo.artifacts.run import OVERWRITE, Run, folder_name, occupied, writable
+from oraclezoo.display import TrainingProgress, both, is_interactive
+from oraclezoo.display import progress as display
 from oraclezoo.engine.compiled import wanted
 from oraclezoo.engine.deterministic import deterministic as deterministically
 from oraclezoo.engine.execution import Execution
@@ -44,9 +49,11 @@ def train(
     profile: bool | str | Path = False,
     trackers: Trackers = (),
     registry: Registry | None = None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_step: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[str], None] | None = None,
+    show_progress: bool | None = None,
 ) -> Run:
     """Train a recipe with one seed and save the run in a folder under ``out``.
 
@@ -72,9 +79,14 @@ def train(
             fails is no longer called; training continues.
         registry: Registry of components; by default one with all installed components.
         on_epoch: Called with the metrics of each epoch.
+        on_step: Called after each step with the completed fraction of training, from 0 to 1,
+            including pre-training and the training of teachers.
         should_stop: Called after each step; if it returns True, the state is saved and the run
             ends.
         progress: Called with one line of text per event.
+        show_progress: Whether to show a progress bar on standard error or in the notebook; by
+            default in a terminal and in a notebook, unless ``on_epoch``, ``on_step`` or
+            ``progress`` is passed.
 
     Returns:
         The finished run.
@@ -106,8 +118,22 @@ def train(
     destination = Destination(
         Path(out), resume, overwrite, profile if isinstance(profile, bool) else Path(profile)
     )
-    callbacks = Callbacks(on_epoch, should_stop, progress)
-    return train_resolved(resolved, seed, registry, execution, destination, callbacks)
+    if show_progress is None:
+        own = any(callback is not None for callback in (on_epoch, on_step, progress))
+        show_progress = not own and is_interactive()
+    with ExitStack() as stack:
+        if show_progress:
+            lines = stack.enter_context(display(f"{resolved.name} seed {seed}", 1))
+            shown = TrainingProgress(lines, resolved.budget.epochs)
+            on_epoch, on_step = both(on_epoch, shown.on_epoch), both(on_step, shown.on_step)
+            progress = both(progress, lines.say)
+        callbacks = Callbacks(
+            on_epoch or (lambda epoch: None),
+            should_stop,
+            progress,
+            on_step or (lambda share: None),
+        )
+        return train_resolved(resolved, seed, registry, execution, destination, callbacks)
 
 
 @dataclass(frozen=True)
@@ -190,7 +216,10 @@ def begin(prepared: Prepared, seed: int, destination: Destination, callbacks: Ca
             prepared, parts.model, seed=seed, checkpoint=checkpoint, callbacks=callbacks
         )
         parts = prepared.steppers(parts.model)
-    teachers = _teachers(prepared, seed, checkpoint, callbacks) if recipe.distill.teachers else None
+    teachers = None
+    if recipe.distill.teachers:
+        part = _after_pretraining(prepared, pretrained, callbacks)
+        teachers = _teachers(prepared, seed, checkpoint, part)
     options = TrainerOptions(
         compile=prepared.execution.compile,
         profile=traces,
@@ -224,23 +253,40 @@ def fit(session: Session, callbacks: Callbacks) -> None:
         session.log(epoch)
         callbacks.on_epoch(epoch)
 
+    teachers = session.prepared.recipe.distill.teachers
+    part = _after_pretraining(session.prepared, session.pretrained, callbacks)
+    part = part.within(teachers / (teachers + 1), 1)
     with recording_failure([session]):
-        session.trainer.fit(on_epoch=on_epoch, should_stop=callbacks.should_stop)
+        session.trainer.fit(
+            on_epoch=on_epoch, on_step=part.on_step, should_stop=callbacks.should_stop
+        )
+
+
+def _after_pretraining(
+    prepared: Prepared, pretrained: Pretraining | None, callbacks: Callbacks
+) -> Callbacks:
+    """Return the callbacks of what follows pre-training: teachers, then the main training."""
+    examples = 0 if pretrained is None else pretrained.examples
+    return callbacks.within(examples / (examples + prepared.work), 1)
 
 
 def _teachers(
     prepared: Prepared, seed: int, checkpoint: Checkpoint, callbacks: Callbacks
 ) -> Teachers:
     execution = replace(prepared.execution, trackers={})
+    numbers, count = itertools.count(), prepared.recipe.distill.teachers
 
     def train_teacher(recipe: Recipe, seed: int, out: Path) -> Run:
+        number = next(numbers)
+        callbacks.say(f"training teacher {number + 1} of {count}")
+        part = callbacks.within(number / (count + 1), (number + 1) / (count + 1))
         return train_resolved(
             recipe,
             seed,
             prepared.registry,
             execution,
             Destination(out, resume=True),
-            Callbacks(should_stop=callbacks.should_stop),
+            Callbacks(should_stop=part.should_stop, on_step=part.on_step),
         )
 
     return train_teachers(prepared, seed, checkpoint, train_teacher)

@@ -310,7 +310,11 @@ def parse_shares(text: str, classes: Sequence[str]) -> Mapping[str, float]:
     rest = [name for name in classes if name not in shares]
     left = 1 - sum(shares.values())
     if rest and left <= 0:
-        raise UsageError(f"class shares: {', '.join(rest[:5])} missing; give each class a share")
+        raise UsageError(
+            f"the class shares sum to {1 - left:g}, so nothing is left for "
+            f"{', '.join(rest[:5])}\n"
+            "Write fractions that sum to less than 1, or name every class."
+        )
     shares |= {name: left / len(rest) for name in rest}
     total = sum(shares.values())
     return {name: shares[name] / total for name in classes}

@@ -47,6 +47,14 @@ def oraclezoo_trackers() -> list[Spec]:
 
 
 @hookimpl
+def oraclezoo_executors() -> list[Spec]:
+    """Return the specs of the built-in executors."""
+    from oraclezoo.executors.listing import EXECUTORS
+
+    return list(EXECUTORS)
+
+
+@hookimpl
 def oraclezoo_models() -> list[Spec]:
     """Return the specs of the models in the bundled index."""
     from oraclezoo.serving.listing import models

@@ -65,6 +65,7 @@ def test_two_tracks_are_shown_beside_each_other(tmp_path: Path) -> None:
         str(sheet),
         "--per-class",
         "3",
+        "--overwrite",
         "--beside",
     ]
     shown = CliRunner().invoke(cli, [*arguments, "glyphs-3k"])

@@ -36,23 +36,27 @@ ACT = """
   const board = document.querySelector(".oz-board");
   const form = board.querySelector("form");
   const table = board.querySelector('[data-track="glyphs-3k"] table');
-  const observed = { sorted: {}, chosen: {} };
-  const values = (key) => Array.from(table.tBodies, (body) => {
-    const cell = body.rows[0].querySelector(`[data-key="${key}"]`);
-    return cell.dataset.value ?? (cell.classList.contains("oz-number") ? null : cell.textContent);
-  });
-  for (const head of table.tHead.rows[0].cells) {
+  const observed = { sorted: {}, chosen: {}, tables: {} };
+  const values = (key) => Array.from(table.tBodies[0].rows,
+    (row) => row.querySelector(`[data-key="${key}"]`).dataset.value ?? null);
+  for (const tab of board.querySelectorAll(".oz-tabs a")) {
+    tab.click();
+    observed.tables[tab.dataset.table] = shown().length;
+  }
+  board.querySelector('.oz-tabs a[data-table^="glyphs"]').click();
+  for (const head of table.tHead.querySelectorAll("th[data-key]")) {
     const key = head.dataset.key;
-    if (head.getAttribute("aria-sort")) head.querySelector("button").click();  // from the other end
     const twice = [];
     for (let turn = 0; turn < 2; turn++) {
-      head.querySelector("button").click();
+      head.querySelector(".oz-by").click();
       twice.push([head.getAttribute("aria-sort"), values(key)]);
     }
     observed.sorted[key] = Object.fromEntries(twice);
   }
-  const shown = () => Array.from(board.querySelectorAll("tbody[data-row]"))
-    .filter((body) => body.offsetParent !== null).map((body) => body.id);
+  function shown() {
+    return Array.from(board.querySelectorAll("tbody tr")).filter((row) => row.offsetParent !== null)
+      .map((row) => row.id);
+  }
   observed.all = shown();
   for (const select of form.querySelectorAll("label:not(.oz-sort) select"))
     for (const option of select.options) {
@@ -67,15 +71,15 @@ ACT = """
   observed.status = form.querySelector(".oz-status").textContent;
   form.elements.words.value = "";
   form.dispatchEvent(new Event("input", { bubbles: true }));
-  const open = board.querySelector(".oz-open");
-  const more = document.getElementById(open.getAttribute("aria-controls"));
-  observed.folded = more.offsetParent === null;
-  open.click();
-  observed.opened = more.open && more.offsetParent !== null;
-  observed.expanded = open.getAttribute("aria-expanded");
+  const button = table.querySelector(".oz-rank");
+  const note = document.getElementById(button.getAttribute("popovertarget"));
+  observed.closed = note.offsetParent === null && !note.matches(":popover-open");
+  button.click();
+  observed.opened = note.matches(":popover-open");
+  observed.link = table.querySelector("a.oz-name").getAttribute("href");
   observed.resources = performance.getEntriesByType("resource").map((entry) => entry.name);
-  observed.ids = Object.fromEntries(Array.from(board.querySelectorAll("tbody[data-row]"),
-    (body) => [body.id, { ...body.dataset }]));
+  observed.ids = Object.fromEntries(Array.from(table.tBodies[0].rows,
+    (row) => [row.id, { ...row.dataset }]));
   const out = document.createElement("pre");
   out.id = "observed";
   out.textContent = JSON.stringify(observed);
@@ -157,10 +161,10 @@ def observed(site: Path, tmp_path: Path) -> dict[str, Any]:
     return json.loads(html.unescape(matches[1])) | {"hosts": Quiet.hosts, "port": port}
 
 
-def test_the_page_works_in_a_browser(observed: dict[str, Any]) -> None:
+def test_the_page_works_in_a_browser(observed: dict[str, Any], site: Path) -> None:
     """Numbers sort numerically with missing ones last.
 
-    Filters, search and folding work; one host.
+    Tables, filters, search and notes work; rows link to pages; one host.
     """
     for key in NUMERIC:
         for way, turn in (("ascending", 1), ("descending", -1)):
@@ -175,18 +179,20 @@ def test_the_page_works_in_a_browser(observed: dict[str, Any]) -> None:
     assert names == sorted(names)
 
     rows = observed["ids"]
+    assert observed["tables"] == {"glyphs-3k-closed": 5, "idx-closed": 1}
     assert set(observed["all"]) == set(rows)
-    assert {choice.split("=")[0] for choice in observed["chosen"]} == {"track", "hardware"}
+    assert {choice.split("=")[0] for choice in observed["chosen"]} == {"hardware"}
     for choice, shown in observed["chosen"].items():
         name, value = choice.split("=")
         assert set(shown) == {row for row, data in rows.items() if data[name] == value}, choice
         assert 0 < len(shown) < len(rows)
     assert len(observed["words"]) == 1
-    assert observed["status"].startswith("1 of 6 rows")
+    assert observed["status"].startswith("1 of 5 rows")
 
-    assert observed["folded"]
+    assert observed["closed"]
     assert observed["opened"]
-    assert observed["expanded"] == "true"
+    assert (site / observed["link"]).is_file()
+    assert len(list((site / "index").glob("*.html"))) == 6
 
     assert observed["hosts"] == {f"page.invalid:{observed['port']}"}
     assert observed["resources"]

@@ -14,7 +14,6 @@ import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
-    from rich.console import Console
 
     from oraclezoo.plugins.registry import Registry
     from oraclezoo.specs import Kind
@@ -26,6 +25,7 @@ class App:
     def __init__(self) -> None:
         self.debug = False
         self.strict = False
+        self.quiet = False
 
     @cached_property
     def registry(self) -> Registry:
@@ -71,18 +71,36 @@ def emit_json(schema: str, data: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message to stderr; do nothing if its terminal was closed."""
-    click.echo(text, file=_stderr())
+    """Print a message to stderr, unless ``--quiet`` is given."""
+    if not is_quiet():
+        say_error(text)
 
 
-def console_err() -> Console:
-    """Return a Rich console on stderr, for progress and messages."""
-    from rich.console import Console
-
-    return Console(file=_stderr())
+def say_error(text: str) -> None:
+    """Print an error to stderr, also with ``--quiet``; do nothing if its terminal was closed."""
+    click.echo(text, file=stderr())
 
 
-def _stderr() -> IO[str]:
+def next_step(*words: object) -> None:
+    """Print a command that a user might run next as the last line of a command's messages.
+
+    Args:
+        words: Arguments of the command, without ``oraclezoo``; they are quoted where necessary.
+    """
+    from oraclezoo.errors import command_line
+
+    say(click.style(f"next: {command_line('oraclezoo', *words)}", dim=True))
+
+
+def is_quiet() -> bool:
+    """Return whether the running command was given ``--quiet``."""
+    ctx = click.get_current_context(silent=True)
+    app = None if ctx is None else ctx.find_object(App)
+    return app is not None and app.quiet
+
+
+def stderr() -> IO[str]:
+    """Return standard error, as a stream that ignores writes to a closed terminal."""
     return cast("IO[str]", _Closable(sys.stderr))
 
 
@@ -118,24 +136,97 @@ def _ignoring_closed_terminal() -> Iterator[None]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns, truncated to the terminal's width.
+    """Print aligned columns; on a terminal, wrap the widest ones so that nothing is cut.
 
     This avoids Rich, whose table modules take as long to import as ``oraclezoo list`` may run.
     """
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    try:
-        limit = os.get_terminal_size(1).columns
-    except OSError:  # not a terminal
-        limit = 0
+    widths = _widths(header, rows, terminal_columns())
     lines = []
     for row in (header, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        line = "  ".join(cells).rstrip()
-        if 0 < limit < len(line):
-            line = line[: limit - 1] + "…"
-        lines.append(line)
-    lines[0] = click.style(lines[0], bold=True)
+        cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for number in range(max(map(len, cells))):
+            parts = [
+                (cell[number] if number < len(cell) else "").ljust(width)
+                for cell, width in zip(cells, widths, strict=True)
+            ]
+            lines.append("  ".join(parts).rstrip())
+        if row is header:
+            lines = [click.style(line, bold=True) for line in lines]
     click.echo("\n".join(lines))  # a single call, since each one flushes
+
+
+def wrapped(text: str) -> str:
+    """Return text whose long lines are wrapped at words, if standard output is a terminal.
+
+    The rest of a line is indented two columns more than its beginning.
+    """
+    columns = terminal_columns()
+    if columns is None:
+        return text
+    import textwrap
+    import unicodedata
+
+    lines = []
+    for line in text.split("\n"):
+        # a Chinese character takes two columns
+        width = columns - sum(unicodedata.east_asian_width(c) in "WF" for c in line)
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        long = len(click.unstyle(line)) > width
+        lines += (
+            textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            if long
+            else [line]
+        )
+    return "\n".join(lines)
+
+
+def terminal_columns() -> int | None:
+    """Return the terminal width of standard output, or None if it is not a terminal."""
+    try:
+        return os.get_terminal_size(1).columns or None
+    except OSError:
+        return None
+
+
+def _widths(header: Sequence[str], rows: Sequence[Sequence[str]], limit: int | None) -> list[int]:
+    """Return the width of each column: that of its content, or less if ``limit`` is exceeded.
+
+    The widest columns are narrowed first. A column stays as wide as its longest word, if possible.
+    """
+    columns = list(zip(header, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if limit is None:
+        return widths
+    words = [
+        max((len(word) for cell in column for word in cell.split()), default=0)
+        for column in columns
+    ]
+    least = [min(width, max(word, _LEAST)) for width, word in zip(widths, words, strict=True)]
+    for floor in (least, [min(width, _LEAST) for width in widths]):
+        while sum(widths) + 2 * (len(widths) - 1) > limit:
+            wide = [i for i, width in enumerate(widths) if width > floor[i]]
+            if not wide:
+                break
+            widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
+
+
+_LEAST = 8
+"""Narrowest column that is wrapped."""
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    if len(cell) <= width:
+        return [cell]
+    import textwrap
+
+    return textwrap.wrap(cell, max(1, width), break_on_hyphens=False) or [""]
 
 
 def complete_names(
@@ -156,7 +247,10 @@ def complete_names(
 def complete_recipes(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete bundled recipes, recipes of a bundled suite after a slash, and files."""
+    """Complete bundled recipes, recipes of a bundled suite after a slash, or files.
+
+    bash drops the names if there is an item for files beside them.
+    """
     from click.shell_completion import CompletionItem
 
     from oraclezoo.recipe import shipped
@@ -168,7 +262,7 @@ def complete_recipes(
     if slash and suite in suites():
         names = [name for name in Suite.load(suite).recipes if "/" in name]
     items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-    return [*items, CompletionItem(incomplete, type="file")]
+    return items or [CompletionItem(incomplete, type="file")]
 
 
 def complete_suites(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -181,8 +275,25 @@ def complete_suites(ctx: click.Context, parameter: click.Parameter, incomplete: 
 def complete_models(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Complete model names and folders."""
+    """Complete model names, or folders if no name fits."""
     from click.shell_completion import CompletionItem
 
     names = complete_names("model")(ctx, parameter, incomplete)
-    return [*map(CompletionItem, names), CompletionItem(incomplete, type="dir")]
+    return [*map(CompletionItem, names)] or [CompletionItem(incomplete, type="dir")]
+
+
+def complete_results(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete ids of published results, or files if none fits."""
+    from click.shell_completion import CompletionItem
+
+    from oraclezoo.errors import ResultError
+    from oraclezoo.ranking.load import published_folder
+
+    try:
+        ids = sorted(path.stem for path in published_folder().glob("*.json"))
+    except ResultError:
+        ids = []
+    items = [CompletionItem(name) for name in ids if name.startswith(incomplete)]
+    return items or [CompletionItem(incomplete, type="file")]

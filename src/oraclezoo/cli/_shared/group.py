@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from oraclezoo.cli._shared.app import App, say
+from oraclezoo.cli._shared.app import App, say_error
 from oraclezoo.errors import OracleZooError, nearest
 from oraclezoo.signals import handling, interrupt
 from oraclezoo.storage import DISK_ERRORS
@@ -37,8 +37,44 @@ class Section:
     example: str
 
 
+class HelpFormatter(click.HelpFormatter):
+    """Help with color: headings are bold, names of commands and options cyan."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the usage line."""
+        super().write_usage(prog, args, click.style(prefix or "Usage:", bold=True) + " ")
+
+    def write_heading(self, heading: str) -> None:
+        """Write a heading."""
+        super().write_heading(click.style(heading, bold=True))
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """Write a list of names and descriptions."""
+        colored = [(click.style(name, fg="cyan"), text) for name, text in rows]
+        super().write_dl(colored, col_max, col_spacing)
+
+
+class HelpContext(click.Context):
+    """Context of a command whose help has color."""
+
+    formatter_class = HelpFormatter
+
+
+def _with_color(command: click.Command) -> click.Command:
+    """Return ``command`` with help in color, also for its subcommands."""
+    command.context_class = HelpContext
+    if isinstance(command, click.Group):
+        for subcommand in command.commands.values():
+            _with_color(subcommand)
+    return command
+
+
 class LazyGroup(click.Group):
     """Group of commands declared as name -> (``"module:attribute"``, help line)."""
+
+    context_class = HelpContext
 
     def __init__(
         self,
@@ -62,7 +98,7 @@ class LazyGroup(click.Group):
         module, _, attribute = self.targets[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        return _with_color(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -80,6 +116,8 @@ class LazyGroup(click.Group):
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:
+            if isinstance(error.__context__, BrokenPipeError):  # Rich exits if nobody reads
+                raise error.__context__ from None
             raise _named(error) or OracleZooError(
                 f"a component raises {type(error).__name__}: {error}"
             ) from error
@@ -89,7 +127,7 @@ class LazyGroup(click.Group):
         width = max(map(len, self.targets))  # aligns the tables of all sections
         for section in self.sections or (Section("Commands", tuple(self.targets), ""),):
             rows = [(name.ljust(width), self.targets[name][1]) for name in section.commands]
-            with formatter.section(click.style(section.title, bold=True)):
+            with formatter.section(section.title):
                 formatter.write_dl(rows)
                 if section.example:
                     formatter.write_text(click.style(f"$ {section.example}", dim=True))
@@ -105,6 +143,11 @@ class LazyGroup(click.Group):
     ) -> Any:
         """Run and exit. An error prints one or two lines to stderr and sets the exit status."""
         app = extra.setdefault("obj", App())
+        words = sys.argv[1:] if args is None else list(args)
+        if "_ORACLEZOO_COMPLETE" in os.environ:
+            from oraclezoo.cli._shared.shell import register
+
+            register()
         try:
             with handling(interrupt):
                 result = super().main(
@@ -119,7 +162,7 @@ class LazyGroup(click.Group):
         except Exception as error:
             if not standalone_mode:
                 raise
-            status = _report(error, app.debug)
+            status = _report(error, app.debug, words)
         except KeyboardInterrupt:  # raised outside click's own handling
             status = 130
         else:
@@ -129,8 +172,8 @@ class LazyGroup(click.Group):
         sys.exit(status)
 
 
-def _report(error: Exception, debug: bool) -> int:
-    """Print the error message and return the exit status."""
+def _report(error: Exception, debug: bool, words: Sequence[str] = ()) -> int:
+    """Print the error message and return the exit status; ``words`` is the command line."""
     if isinstance(error, BrokenPipeError):  # the reader closed the pipe: exit silently
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -143,7 +186,7 @@ def _report(error: Exception, debug: bool) -> int:
     elif isinstance(error, click.Abort):
         message, status = "interrupted", 130
     elif isinstance(error, click.UsageError):
-        return _report_usage(error)
+        return _report_usage(error, words)
     elif isinstance(error, click.ClickException):
         message, status = error.format_message(), error.exit_code
     elif isinstance(error, OSError) and error.strerror:
@@ -156,7 +199,7 @@ def _report(error: Exception, debug: bool) -> int:
         text = " ".join(str(error).split())
         advice = "" if debug else "; run 'oraclezoo --debug ...' for the traceback"
         message, status = f"unexpected {type(error).__name__}: {text}{advice}", 1
-    say(f"oraclezoo: {message}")
+    say_error(f"oraclezoo: {message}")
     return status
 
 
@@ -181,8 +224,8 @@ def _named(error: BaseException) -> OracleZooError | None:
     return blamed(error, build_registry())
 
 
-def _usage_text(error: click.UsageError) -> str:
-    """Return click's message, with the current name of an option of version 0.1."""
+def _usage_text(error: click.UsageError, words: Sequence[str]) -> str:
+    """Return click's message, with the option or recipe key to use for an unknown option."""
     text = error.format_message()
     if error.ctx is None:
         return text
@@ -191,29 +234,45 @@ def _usage_text(error: click.UsageError) -> str:
         current = RENAMED_OPTIONS.get(error.option_name)
         if current in options:
             return f"No such option '{error.option_name}'. Use '{current}'."
-        if "-s" in options and (keys := recipe_keys(error.option_name)):
+        if "-s" in options and (keys := recipe_keys(error.option_name, words)):
             return f"No such option '{error.option_name}'. Use {' or '.join(keys)}."
     elif "unexpected extra argument" in text and "--out" in options:
         return f"{text}. Choose the output with '--out'."
     return text
 
 
-def recipe_keys(option: str) -> list[str]:
+def recipe_keys(option: str, words: Sequence[str] = ()) -> list[str]:
     """Return ``-s`` options with the recipe keys that an unknown option resembles, best first.
 
     Args:
         option: Name of the option, such as ``--epoch``.
+        words: Command line; the value that it gives to the option is repeated.
+
+    Example:
+        >>> recipe_keys("--epoch", ["train", "--epoch", "3"])
+        ["'-s budget.epochs=3'"]
     """
     from oraclezoo.recipe.near import near_keys
 
-    return [f"'-s {key}=...'" for key in near_keys(option.lstrip("-").replace("-", "_"))]
+    value = _value(option, words)
+    return [f"'-s {key}={value}'" for key in near_keys(option.lstrip("-").replace("-", "_"))]
 
 
-def _report_usage(error: click.UsageError) -> int:
+def _value(option: str, words: Sequence[str]) -> str:
+    """Return the word that follows ``option``, or three dots if it has no value."""
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        name, equals, value = word.partition("=")
+        if name == option:
+            text = value if equals else following
+            return text if text and not text.startswith("--") else "..."
+    return "..."
+
+
+def _report_usage(error: click.UsageError, words: Sequence[str]) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # a group without a command: click prints its help
         return error.exit_code
-    say(f"oraclezoo: {_usage_text(error)}")
+    say_error(f"oraclezoo: {_usage_text(error, words)}")
     if error.ctx is not None:
-        say(f"try '{error.ctx.command_path} --help'")
+        say_error(f"try '{error.ctx.command_path} --help'")
     return error.exit_code

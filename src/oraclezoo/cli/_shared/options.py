@@ -8,9 +8,27 @@ from typing import Any, TypeVar
 
 import click
 
-from oraclezoo.cli._shared.app import complete_names
+from oraclezoo.cli._shared.app import App, complete_names
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def quiet(function: F) -> F:
+    """Add ``--quiet``, which silences :func:`say` and progress."""
+    return click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        envvar="ORACLEZOO_QUIET",
+        callback=_set_quiet,
+        help="Print results and errors only, without progress and messages.",
+    )(function)
+
+
+def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(App).quiet = True
 
 
 def combine(*options: Callable[[Any], Any]) -> Callable[[F], F]:
@@ -40,15 +58,34 @@ def out(text: str, default: str | None = None, *, required: bool = False) -> Cal
 
 
 def out_file(text: str, default: str) -> Callable[[F], F]:
-    """Add ``--out FILE`` for the output file of a command."""
-    return click.option(
-        "--out",
-        type=click.Path(dir_okay=False),
-        metavar="FILE",
-        default=default,
-        show_default=True,
-        help=text,
+    """Add ``--out FILE`` and ``--overwrite`` for the output file of a command."""
+    return combine(
+        click.option(
+            "--out",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            default=default,
+            show_default=True,
+            help=text,
+        ),
+        click.option("--overwrite", is_flag=True, help="Replace an existing file."),
     )
+
+
+def refuse_existing(file: str, *, overwrite: bool) -> None:
+    """Raise UsageError if the output file of a command exists and may not be replaced."""
+    from oraclezoo.errors import UsageError
+
+    if not overwrite and os.path.lexists(file):
+        raise UsageError(f"{file} exists: pass --overwrite to replace it, or choose another --out")
+
+
+def _complete_assignment(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[str]:
+    from oraclezoo.cli._shared.shell import complete_assignment
+
+    return complete_assignment(ctx, parameter, incomplete)
 
 
 def assignments(function: F) -> F:
@@ -59,6 +96,7 @@ def assignments(function: F) -> F:
         "assigned",
         multiple=True,
         metavar="KEY=VALUE",
+        shell_complete=_complete_assignment,
         help="Override a recipe key, e.g. -s optimizer.lr=0.02; repeatable.",
     )(function)
 
@@ -207,6 +245,40 @@ def trackers(function: F) -> F:
         help="Log metrics to these trackers, e.g. tensorboard,jsonl; see 'oraclezoo list "
         "trackers'.",
     )(function)
+
+
+def runs(function: F) -> F:
+    """Add ``--runs``."""
+    return click.option(
+        "--runs", default="runs", show_default=True, metavar="FOLDER", help="Folder for runs."
+    )(function)
+
+
+def executor(function: F) -> F:
+    """Add ``--on`` and ``--executor-option``."""
+    function = click.option(
+        "--executor-option",
+        "executor_options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set an option of the executor, e.g. workers=4; repeatable.",
+    )(function)
+    return click.option(
+        "--on",
+        metavar="EXECUTOR",
+        shell_complete=complete_names("executor"),
+        help="Run the jobs with an executor, e.g. local or slurm; see 'oraclezoo list executors'.",
+    )(function)
+
+
+def chosen_executor(name: str | None, assigned: tuple[str, ...]) -> dict[str, object]:
+    """Parse ``--executor-option`` into option -> value. Raises UsageError."""
+    from oraclezoo.errors import UsageError
+    from oraclezoo.recipe import parse_assignments
+
+    if assigned and name is None:
+        raise UsageError(f"--executor-option {assigned[0]} requires --on EXECUTOR")
+    return dict(parse_assignments(assigned))
 
 
 def chosen_trackers(

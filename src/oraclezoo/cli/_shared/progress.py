@@ -1,90 +1,29 @@
-"""Progress on stderr: a bar on a terminal, otherwise plain lines."""
+"""Progress of commands on stderr, and handling of Ctrl-C."""
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from oraclezoo.cli._shared.app import console_err, say
+from oraclezoo.cli._shared.app import is_quiet, stderr
+from oraclezoo.display import Lines, Silent
+from oraclezoo.display import progress as display
 from oraclezoo.signals import detach, handling
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as RichProgress
-
     from oraclezoo.benching.progress import Progress
-    from oraclezoo.engine.records import Epoch
-
-QUIET_S = 10.0
-"""Minimum seconds between plain progress lines."""
-
-
-class Lines:
-    """Progress in plain lines, for logs and pipes."""
-
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total = title, total
-        self._last = -QUIET_S
-
-    def say(self, text: str) -> None:
-        """Print a message."""
-        say(text)
-
-    def update(self, done: float, text: str) -> None:
-        """Print progress occasionally and at the end."""
-        if done >= self.total or time.monotonic() - self._last >= QUIET_S:
-            self._last = time.monotonic()
-            self.say(f"{self.title} {done:.3g}/{self.total} {text}")
-
-
-class Bar(Lines):
-    """Progress bar below scrolling messages."""
-
-    def __init__(self, title: str, total: int, bar: RichProgress) -> None:
-        super().__init__(title, total)
-        self._shown = bar
-        self._task = bar.add_task(title, total=total, text="")
-
-    def say(self, text: str) -> None:
-        """Print a message above the bar."""
-        self._shown.console.print(text, markup=False, highlight=False)
-
-    def update(self, done: float, text: str) -> None:
-        """Update the bar."""
-        self._shown.update(self._task, total=self.total, completed=done, text=text)
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Lines]:
-    """Yield a progress reporter for ``total`` steps."""
-    if not sys.stderr.isatty():
-        yield Lines(title, total)
+def progress(title: str, total: float) -> Iterator[Lines]:
+    """Yield a progress display for ``total`` units of work; it is silent with ``--quiet``."""
+    if is_quiet():
+        yield Silent(title, total, lambda text: None)
         return
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as RichProgress
-
-    with RichProgress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}", markup=False),
-        console=console_err(),
-    ) as bar:
-        yield Bar(title, total, bar)
-
-
-def epoch_text(epoch: Epoch) -> str:
-    """Format the metrics of an epoch."""
-    text = f"loss {epoch.train_loss:.3f}"
-    if epoch.validation_accuracy is not None:
-        text += f", validation {100 * epoch.validation_accuracy:.1f}%"
-    return f"{text}, {epoch.images_per_s:,.0f} images/s"
+    with display(title, total, stderr()) as lines:
+        yield lines
 
 
 @contextmanager
@@ -106,6 +45,21 @@ def stop_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]
         yield lambda: bool(received)
 
 
+def received_bytes(lines: Lines) -> Callable[[str, int, int | None], None]:
+    """Return a callback that shows the bytes of a download.
+
+    Args:
+        lines: The display; its total becomes the size of the file.
+    """
+
+    def received(name: str, done: int, total: int | None) -> None:
+        of = "" if total is None else f" of {total / 1e3:,.0f}"
+        lines.total = total or 0
+        lines.update(done, f"{done / 1e3:,.0f}{of} kB, {name}")
+
+    return received
+
+
 def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
     """Return a callback that reports benchmark events as progress and messages."""
     from oraclezoo.artifacts.record import Scores
@@ -114,7 +68,7 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
 
     def report(state: Progress) -> None:
         job = state.recipe if state.seed is None else f"{state.recipe} seed {state.seed}"
-        text = state.event
+        text = _EVENTS.get(state.event, state.event)
         match state.detail:
             case Scores(accuracy):
                 note = " (reused: same recipe, data and code)" if state.event == "kept" else ""
@@ -125,10 +79,20 @@ def bench_reporter(lines: Lines) -> Callable[[Progress], None]:
             case Message(words):
                 lines.say(f"{job}: {words}")
             case Epoch():
-                text = epoch_text(state.detail)
+                text = state.detail.text
         if state.event == "message":
             return
         lines.total = state.total
-        lines.update(state.done, f"{job} {text}")
+        shown = "" if state.event == "step" else f"{job}, {text}"
+        lines.update(state.done, shown, worked=state.event != "kept")
 
     return report
+
+
+_EVENTS = {
+    "start": "starting",
+    "kept": "reused",
+    "apart": "one by one",
+    "measure": "measuring latency",
+}
+"""Text of benchmark events that differ from their name."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from oraclezoo.choices import IMPORTANCES, SCOPES
+from oraclezoo.cli._shared.app import complete_recipes
 from oraclezoo.cli._shared.options import combine
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +78,7 @@ def pruning(function: F) -> F:
         click.option(
             "--recipe",
             metavar="RECIPE",
+            shell_complete=complete_recipes,
             help="Recipe for fine-tuning if the model folder has none.",
         ),
     )(function)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from oraclezoo.card.receipt import LatencyRow, Metrics, Receipt, Speedup
-from oraclezoo.cli._shared.app import emit_json
+from oraclezoo.cli._shared.app import emit_json, terminal_columns, wrapped
 from oraclezoo.codec import Document
 
 Row = tuple[str, str, str, str]
@@ -24,19 +24,62 @@ def show_step(step: str, folder: object, receipt: Receipt, as_json: bool) -> Non
 
 
 def receipt_text(receipt: Receipt) -> str:
-    """Format a receipt as a table of before and after, with intervals and notes."""
-    rows = list(_rows(receipt))
+    """Format a receipt: a verdict of two lines, then a table of before and after, and notes.
+
+    On a terminal, long comments continue on lines of their own.
+    """
+    rows, columns = list(_rows(receipt)), terminal_columns()
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [
+        *(click.style(line, bold=True) for line in verdict(receipt)),
         f"{receipt.step}{_options(receipt.options)}",
         f"on {receipt.images} {receipt.split} images of {receipt.track}, {receipt.created}, "
         f"oraclezoo {receipt.oraclezoo}, {receipt.hardware['device']}",
     ]
     for name, before, after, comment in rows:
         cells = (name.ljust(widths[0]), before.rjust(widths[1]), after.rjust(widths[2]))
-        lines.append(f"  {'  '.join(cells)}   {comment}".rstrip())
+        lines += _with_comment(f"  {'  '.join(cells)}   ", comment, columns)
     lines += [f"  note: {note}" for note in receipt.notes]
-    return "\n".join(lines)
+    return wrapped("\n".join(lines))
+
+
+def verdict(receipt: Receipt) -> tuple[str, str]:
+    """Return what the step did to accuracy, and to size and speed, in one line each."""
+    before, after, change = receipt.before.accuracy, receipt.after.accuracy, receipt.accuracy
+    low, high = (100 * bound for bound in change.ci95)
+    if change.lost == change.gained == 0:
+        effect = f"no prediction changed on {receipt.images:,} images"
+    else:
+        effect = "not significant" if low <= 0 <= high else "worse" if high < 0 else "better"
+        effect += f" (95%: {low:+.2f} to {high:+.2f} points)"
+    accuracy = f"{receipt.step}: accuracy {100 * before:.1f}% -> {100 * after:.1f}%, {effect}"
+    parts = [_times(receipt.ratios.size_bytes, "smaller", "larger") or "same size on disk"]
+    if receipt.speedups:
+        first = receipt.speedups[0]
+        speed = _times(first.speedup, "faster", "slower") or "same speed"
+        parts.append(f"{speed} in {first.runtime} (batch {first.batch_size})")
+    else:
+        parts.append("speed not measured")
+    return accuracy, f"{' ' * len(receipt.step)}  {', '.join(parts)}"
+
+
+def _times(ratio: float | None, above: str, below: str) -> str:
+    """Return e.g. ``2.50x faster`` or ``1.20x slower``; "" if the ratio is about 1 or unknown."""
+    if ratio is None or abs(ratio - 1) < 5e-3:
+        return ""
+    return f"{ratio:.2f}x {above}" if ratio > 1 else f"{1 / ratio:.2f}x {below}"
+
+
+def _with_comment(cells: str, comment: str, columns: int | None) -> list[str]:
+    """Return a row with its comment, wrapped if the terminal has too few columns."""
+    if columns is None or len(cells) + len(comment) <= columns:
+        return [f"{cells}{comment}".rstrip()]
+    import textwrap
+
+    if columns - len(cells) >= 30:
+        first, *others = textwrap.wrap(comment, columns - len(cells))
+        return [cells + first, *(" " * len(cells) + line for line in others)]
+    return [cells.rstrip(), *(f"      {line}" for line in textwrap.wrap(comment, columns - 6))]
 
 
 def _rows(receipt: Receipt) -> Iterator[Row]:

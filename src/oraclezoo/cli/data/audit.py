@@ -12,10 +12,12 @@ from oraclezoo.cli._shared.app import (
     complete_names,
     emit_json,
     json_option,
+    next_step,
     pass_app,
     print_table,
     say,
 )
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +25,11 @@ if TYPE_CHECKING:
     from oraclezoo.data.audit import Audit
 
 
-@click.command("audit")
+@click.command("audit", epilog=example("oraclezoo data audit idx --data-dir my-data --out report"))
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.data_dir
 @options.out("Folder for report.json and suspicious.png.")
+@options.quiet
 @json_option
 @pass_app
 def command(app: App, track: str, data_dir: str | None, out: str | None, as_json: bool) -> None:
@@ -40,10 +43,15 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
     constant image, or a class without training images. Review the other findings by eye.
     """
     from pathlib import Path
+    from tempfile import TemporaryFile
 
     from oraclezoo.data import audit as auditing
     from oraclezoo.errors import VerificationError
 
+    if out:  # before the audit, which may take minutes
+        Path(out).mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):
+            pass
     place = Path(data_dir) if data_dir else None
     entry = app.registry.get("dataset", track)
     files = auditing.published(entry.spec.name, place) if entry.builtin else []
@@ -61,6 +69,9 @@ def command(app: App, track: str, data_dir: str | None, out: str | None, as_json
             click.echo(path)
     if outcome.serious:
         raise VerificationError(f"{name}: {outcome.serious} serious findings")
+    if not as_json:
+        folder = ("--data-dir", data_dir) if data_dir else ()
+        next_step("train", "--track", track, *folder)
 
 
 def _write(outcome: Audit, track: str, folder: Path) -> list[Path]:
@@ -70,7 +81,6 @@ def _write(outcome: Audit, track: str, folder: Path) -> list[Path]:
     from oraclezoo.data.audit.report import suspicious
     from oraclezoo.storage import replacing, write_atomically
 
-    folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.json"
     document = {"schema": "oraclezoo/audit/1", "data": {"track": track, **outcome.as_json()}}
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"

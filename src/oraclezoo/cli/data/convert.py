@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import emit_json, json_option, say
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from oraclezoo.data.scans.prepare import Step
@@ -19,7 +20,7 @@ _SHOWN = 10
 """Number of rejected files to print; the report lists all of them."""
 
 
-@click.command("convert")
+@click.command("convert", epilog=example("oraclezoo data convert scans --out my-data"))
 @click.argument("source", type=click.Path())
 @options.out("Folder for the IDX files.", required=True)
 @click.option(
@@ -75,6 +76,7 @@ _SHOWN = 10
 @click.option(
     "--overwrite", is_flag=True, help="Convert every file again, including those converted earlier."
 )
+@options.quiet
 @json_option
 def command(
     source: str,
@@ -108,11 +110,11 @@ def command(
     from oraclezoo.errors import VerificationError
 
     settings = Settings(size, validation, test, classes, flip_keeps_label, polarity)
-    with progress("convert", 100) as lines, stop_on_interrupt(lines.say) as stop:
+    with progress("converting", 1) as lines, stop_on_interrupt(lines.say) as stop:
 
         def report_step(step: Step) -> None:
             text = f"{step.done:,} of {step.total:,} files, {step.images_per_s:,.0f} files/s"
-            lines.update(int(100 * step.done / step.total), text)
+            lines.update(step.done / step.total, text)
 
         report = convert(
             Path(source),
@@ -134,6 +136,8 @@ def command(
             f"at most {allow_rejected:g}% are allowed; the others are in {out}\n"
             f"Reasons: {Path(out, 'report.json')}. --allow-rejected PERCENT raises the limit."
         )
+    if not as_json:
+        next_step("data", "audit", "idx", "--data-dir", out)
 
 
 def _show(report: Report, out: str) -> None:

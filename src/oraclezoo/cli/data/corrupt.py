@@ -7,10 +7,21 @@ from typing import Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_names, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_names,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+)
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("corrupt")
+@click.command(
+    "corrupt", epilog=example("oraclezoo data corrupt glyphs-3k --name jpeg --out jpeg.png")
+)
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.out_file("PNG file to write.", "corruptions.png")
 @options.data_dir
@@ -31,6 +42,7 @@ def command(
     app: App,
     track: str,
     out: str,
+    overwrite: bool,
     data_dir: str | None,
     name: str | None,
     split: str,
@@ -48,6 +60,7 @@ def command(
     from oraclezoo.data.corrupt.sheet import overview, severities
     from oraclezoo.storage import replacing
 
+    options.refuse_existing(out, overwrite=overwrite)
     place = Path(data_dir) if data_dir else None
     dataset: Any = app.registry.create("dataset", track, data_dir=place, progress=say)
     part = dataset.split(split)
@@ -67,3 +80,5 @@ def command(
         emit_json("oraclezoo/corruptions/1", data)
         return
     click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")
+    folder = ("--data-dir", data_dir) if data_dir else ()
+    next_step("bench", "--robust", "--track", track, *folder)

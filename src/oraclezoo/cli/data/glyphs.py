@@ -7,10 +7,11 @@ import shlex
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import emit_json, json_option, say
+from oraclezoo.cli._shared.app import emit_json, json_option, next_step
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("glyphs")
+@click.command("glyphs", epilog=example("oraclezoo data glyphs --out my-data --train 500"))
 @options.out("New folder for the data set.", required=True)
 @click.option(
     "--classes",
@@ -49,6 +50,7 @@ from oraclezoo.cli._shared.app import emit_json, json_option, say
 @click.option(
     "--flip-keeps-label", is_flag=True, help="Declare that mirroring an image preserves its label."
 )
+@options.quiet
 @json_option
 def command(
     out: str,
@@ -63,23 +65,33 @@ def command(
     """Generate a synthetic data set for --track idx, with N images per class.
 
     Renders stroke descriptions, then warps, breaks, frames and degrades them like old rubbings.
-    docs/glyphs.md describes the stroke format.
+    docs/how-to/data/glyphs.md describes the stroke format.
     """
     from pathlib import Path
 
+    from oraclezoo.cli._shared.progress import progress
     from oraclezoo.data.glyphs.folder import write_folder
     from oraclezoo.data.glyphs.forms import oracle
     from oraclezoo.data.glyphs.written import read
 
-    record = write_folder(
-        Path(out),
-        oracle() if classes is None else read(Path(classes)),
-        {"train": train, "validation": validation, "test": test},
-        seed,
-        flip_keeps_label=flip_keeps_label or classes is None,  # holds for oracle bone characters
-        progress=lambda split, images: say(f"generating {images:,} characters for {split}"),
-    )
+    characters = oracle() if classes is None else read(Path(classes))
+    per_class = {"train": train, "validation": validation, "test": test}
+    total = len(characters) * sum(per_class.values())
+    with progress("generating", total) as lines:
+        record = write_folder(
+            Path(out),
+            characters,
+            per_class,
+            seed,
+            # holds for oracle bone characters
+            flip_keeps_label=flip_keeps_label or classes is None,
+            progress=lambda split, images: lines.say(
+                f"generating {images:,} characters for {split}"
+            ),
+            on_images=lambda done: lines.update(done, f"{done:,} of {total:,} images"),
+        )
     if as_json:
         emit_json("oraclezoo/glyphs/1", {"folder": out, **record.to_json_dict()})
         return
     click.echo(f"{out}\nuse it with {shlex.join(['--track', 'idx', '--data-dir', str(out)])}")
+    next_step("data", "preview", "idx", "--data-dir", out)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, print_table
+from oraclezoo.cli._shared.app import (
+    App,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    print_table,
+    terminal_columns,
+)
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("list")
+@click.command("list", epilog=example("oraclezoo data list --json"))
 @json_option
 @pass_app
 def command(app: App, as_json: bool) -> None:
@@ -34,3 +43,5 @@ def command(app: App, as_json: bool) -> None:
             for e in entries
         ],
     )
+    if terminal_columns() is not None:
+        next_step("data", "preview", "glyphs-3k")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import click
 
-from oraclezoo.cli._shared.app import App, emit_json, json_option, say
+from oraclezoo.cli._shared import options
+from oraclezoo.cli._shared.app import App, complete_names, emit_json, json_option, next_step, say
+from oraclezoo.cli._shared.examples import example
 
 
-@click.command("lock")
+@click.command("lock", epilog=example("oraclezoo data lock my-data --source https://example.org"))
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option(
     "--track",
     default="idx",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_names("dataset"),
     help="Track that reads the files; see 'oraclezoo data list'.",
 )
 @click.option("--source", default="", metavar="TEXT", help="URL or citation of the data's source.")
@@ -30,6 +33,7 @@ from oraclezoo.cli._shared.app import App, emit_json, json_option, say
     help="Lock file.  [default: FOLDER's name with .lock.toml, beside it]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a lock of other data.")
+@options.quiet
 @json_option
 @click.pass_obj
 def command(
@@ -79,3 +83,7 @@ def command(
     say(f"{len(new.files)} files, {counted} images")
     say(f'in a recipe: data.lock = "{path.name}"')
     click.echo(path)
+    if remote:
+        next_step("data", "push", path, "--data-dir", folder)
+    else:
+        next_step("data", "verify", folder, "--lock", path)

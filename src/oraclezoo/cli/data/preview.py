@@ -7,13 +7,22 @@ from typing import Any
 import click
 
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, complete_names, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_names,
+    emit_json,
+    json_option,
+    next_step,
+    pass_app,
+    say,
+)
+from oraclezoo.cli._shared.examples import example
 
 _STREAM_ABOVE_BYTES = 1 << 26
 """Larger arrays are streamed, since only a few images are shown."""
 
 
-@click.command("preview")
+@click.command("preview", epilog=example("oraclezoo data preview glyphs-3k --out sheet.png"))
 @click.argument("track", default="glyphs-3k", shell_complete=complete_names("dataset"))
 @options.out_file("PNG file to write.", "preview.png")
 @options.data_dir
@@ -43,6 +52,7 @@ def command(
     app: App,
     track: str,
     out: str,
+    overwrite: bool,
     data_dir: str | None,
     split: str,
     per_class: int,
@@ -56,6 +66,7 @@ def command(
     from oraclezoo.data.tiles import classes_beside
     from oraclezoo.storage import replacing
 
+    options.refuse_existing(out, overwrite=overwrite)
     arguments = {
         "data_dir": Path(data_dir) if data_dir else None,
         "progress": say,
@@ -76,3 +87,5 @@ def command(
         emit_json("oraclezoo/preview/1", {"file": out, "size": [sheet.width, sheet.height]})
         return
     click.echo(f"{out}: {sheet.width} x {sheet.height} pixels")
+    folder = ("--data-dir", data_dir) if data_dir else ()
+    next_step("data", "audit", track, *folder)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from oraclezoo.cli._shared.app import emit_json, json_option, print_table
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command("verify")
+@click.command("verify", epilog=example("oraclezoo data verify my-data --lock my-data.lock.toml"))
 @click.argument("folder", type=click.Path(file_okay=False), required=False)
 @click.option(
     "--lock",

@@ -11,7 +11,14 @@ import click
 
 from oraclezoo._version import __version__
 from oraclezoo.cli._shared import options
-from oraclezoo.cli._shared.app import App, emit_json, json_option, say
+from oraclezoo.cli._shared.app import (
+    App,
+    complete_recipes,
+    complete_suites,
+    emit_json,
+    json_option,
+    say,
+)
 from oraclezoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,18 +85,19 @@ class Prepared:
 def common(function: F) -> F:
     """Add the options shared by all platforms."""
     return options.combine(
-        click.argument("recipes", nargs=-1),
+        click.argument("recipes", nargs=-1, shell_complete=complete_recipes),
         click.option(
             "--suite",
             "suites",
             multiple=True,
             metavar="NAME",
+            shell_complete=complete_suites,
             help="Add all recipes of a suite; repeatable.",
         ),
         options.assignments,
         options.track,
         click.option(
-            "--train", is_flag=True, help="Train one recipe with one seed; do not benchmark."
+            "--train", is_flag=True, help="Train one recipe with one seed instead of benchmarking."
         ),
         click.option(
             "--image",
@@ -250,7 +258,7 @@ def _seeds(command: tuple[str, ...], own: int) -> int:
     before = parser.make_context(name, list(command[2:own])).params
     for key in _OURS:
         if parsed.get(key) != before.get(key):
-            raise UsageError(f"after '--', {key.replace('_', '-')} would replace what is rendered")
+            raise UsageError(f"after '--', {key.replace('_', '-')} would override a job option")
     seeds: int = parsed.get("seeds", 1)
     return seeds
 

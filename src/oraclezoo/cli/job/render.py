@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from oraclezoo.cli._shared.app import App, pass_app
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.cli.job import common
 
 
@@ -19,7 +20,11 @@ def command() -> None:
     """
 
 
-@command.command("kubernetes", cls=common.Command)
+@command.command(
+    "kubernetes",
+    cls=common.Command,
+    epilog=example("oraclezoo job render kubernetes tiny --image zoo --output pvc://claim/out"),
+)
 @common.common
 @common.retries
 @common.secrets("VAR=SECRET:KEY")
@@ -62,7 +67,11 @@ def kubernetes(
     common.emit(request, prepared, platform.render(prepared.job, pod))
 
 
-@command.command("vertex", cls=common.Command)
+@command.command(
+    "vertex",
+    cls=common.Command,
+    epilog=example("oraclezoo job render vertex tiny --image zoo --output gs://bucket/out"),
+)
 @common.common
 @click.option("--no-retries", is_flag=True, help="Do not restart the job after a failure.")
 @click.option(
@@ -99,7 +108,11 @@ def vertex(
     common.emit(request, prepared, rendered)
 
 
-@command.command("cloudrun", cls=common.Command)
+@command.command(
+    "cloudrun",
+    cls=common.Command,
+    epilog=example("oraclezoo job render cloudrun tiny --image zoo --output gs://bucket/out"),
+)
 @common.common
 @common.retries
 @common.secrets("VAR=SECRET[:VERSION]")

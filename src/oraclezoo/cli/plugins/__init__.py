@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oraclezoo.cli._shared.app import emit_json, json_option, print_table, stdout_to_stderr
+from oraclezoo.cli._shared.app import (
+    emit_json,
+    json_option,
+    next_step,
+    print_table,
+    stdout_to_stderr,
+    terminal_columns,
+)
 from oraclezoo.cli._shared.group import LazyGroup
 from oraclezoo.specs import KINDS
 
@@ -40,6 +47,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     rows = [(p.distribution, p.version, p.entry_point, p.status, _offers(p)) for p in plugins]
     print_table(("DISTRIBUTION", "VERSION", "ENTRY POINT", "STATUS", "OFFERS"), rows)
+    if terminal_columns() is not None:
+        next_step("plugins", "doctor")
 
 
 def _offers(plugin: Plugin) -> str:

@@ -17,6 +17,7 @@ from oraclezoo.cli._shared.app import (
     say,
     stdout_to_stderr,
 )
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.plugins.discovery import normalize
 from oraclezoo.specs import KINDS
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from oraclezoo.testing.kit import Verdict
 
 
-@click.command("check")
+@click.command("check", epilog=example("oraclezoo plugins check my-zoo --quick"))
 @click.argument("name", shell_complete=complete_names(*KINDS))
 @click.option("--quick", is_flag=True, help="Skip checks that may take more than ten seconds.")
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import click
 
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, stdout_to_stderr
+from oraclezoo.cli._shared.examples import example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ class Problem:
     traceback: str = ""
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=example("oraclezoo plugins doctor"))
 @json_option
 @pass_app
 @click.pass_context

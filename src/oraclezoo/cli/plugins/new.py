@@ -8,11 +8,12 @@ import click
 
 from oraclezoo.cli._shared import options
 from oraclezoo.cli._shared.app import App, emit_json, json_option, pass_app, say
+from oraclezoo.cli._shared.examples import example
 from oraclezoo.errors import UsageError, command_line
 from oraclezoo.scaffold import KINDS, Scaffolded, component, try_it, write
 
 
-@click.command("new")
+@click.command("new", epilog=example("oraclezoo plugins new my-zoo --kind backbone"))
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), required=True, help="Kind of the component.")
 @options.out("Parent folder of the new package.", ".")

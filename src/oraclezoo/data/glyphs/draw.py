@@ -10,7 +10,7 @@ The images of a seed are bit-identical on every machine: all arithmetic here and
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from operator import index
 
@@ -54,6 +54,7 @@ def generate(
     class_counts: Sequence[int],
     seed: int,
     characters: tuple[Character, ...] | None = None,
+    on_images: Callable[[int], None] = lambda images: None,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Generate images of characters in random order.
 
@@ -61,6 +62,7 @@ def generate(
         class_counts: Number of images of each class, in label order.
         seed: Random seed, at least 0.
         characters: The classes, in label order; Oracle-MNIST's ten by default.
+        on_images: Called with the number of images that are finished.
 
     Returns:
         Images uint8 ``(N, 28, 28)`` and labels int64 ``(N,)``. The same arguments and
@@ -82,7 +84,8 @@ def generate(
 
     # NumPy releases the GIL; each chunk has a separate random stream
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        list(pool.map(fill, range(-(-len(labels) // CHUNK))))
+        for done, _ in enumerate(pool.map(fill, range(-(-len(labels) // CHUNK))), 1):
+            on_images(min(done * CHUNK, len(labels)))
     return images, labels
 
 

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def write_folder(
     *,
     flip_keeps_label: bool,
     progress: Callable[[str, int], None] = lambda split, images: None,
+    on_images: Callable[[int], None] = lambda images: None,
 ) -> Generation:
     """Generate images of characters and write them to a new folder.
 
@@ -73,6 +75,7 @@ def write_folder(
         seed: Random seed, from which a separate seed is derived for each split.
         flip_keeps_label: Whether a mirrored character has the same class.
         progress: Called with name and number of images of a split before it is generated.
+        on_images: Called with the number of finished images of all splits.
 
     Returns:
         The record that was written to ``glyphs.json``.
@@ -89,7 +92,7 @@ def write_folder(
             shutil.rmtree(staged, ignore_errors=True)  # left by a killed process
             staged.mkdir()
             try:
-                files = _write_splits(staged, characters, per_class, seed, progress)
+                files = _write_splits(staged, characters, per_class, seed, progress, on_images)
                 about = _about(characters, flip_keeps_label)
                 write_atomically(staged / folder.ABOUT, about.encode())
                 names = tuple(each.name for each in characters)
@@ -114,19 +117,30 @@ def _write_splits(
     per_class: Mapping[str, int],
     seed: int,
     progress: Callable[[str, int], None],
+    on_images: Callable[[int], None],
 ) -> dict[str, str]:
     """Generate and write the splits; return the SHA-256 of each file."""
     names = {**folder.FILES, **folder.VALIDATION}
-    digests = {}
+    digests, finished = {}, 0
     for number, (split, role) in enumerate(_ROLES.items()):
         count = per_class[split]
         progress(split, count * len(characters))
-        images, labels = generate([count] * len(characters), 3 * seed + number, characters)
+        images, labels = generate(
+            [count] * len(characters),
+            3 * seed + number,
+            characters,
+            partial(_add, on_images, finished),
+        )
+        finished += len(labels)
         for content, array in (("images", images), ("labels", labels.astype(np.uint8))):
             path = staged / f"{names[f'{role} {content}']}.gz"
             write_idx(path, array)
             digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return digests
+
+
+def _add(on_images: Callable[[int], None], earlier: int, images: int) -> None:
+    on_images(earlier + images)
 
 
 def _about(characters: tuple[Character, ...], flip_keeps_label: bool) -> str:

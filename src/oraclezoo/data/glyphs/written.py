@@ -1,7 +1,7 @@
 """Read written characters from stroke files (TOML) or SVG files.
 
 A TOML file has one ``[[class]]`` per character and one ``[[class.form]]`` per written variant;
-docs/glyphs.md describes the format. A folder has one subfolder of SVG files per class.
+docs/how-to/data/glyphs.md describes the format. A folder has one subfolder of SVG files per class.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ const [config, characters] = await Promise.all([jsonOf("page.json"), jsonOf("cha
 const results = new Results(characters);
 const backend = config.home === "server" ? new ServerBackend() : new BrowserBackend(config);
 let model = null;
+let used = null; // its entry in the list of models: {option, about}
 let shown = null; // the reading on the page
 
 /** Run some work; for tests, `data-state` of the body says whether any is in progress. */
@@ -91,9 +92,13 @@ function showBox(picture, { box }) {
 }
 
 function fail(error) {
-  if (error instanceof TokenError) byId("token-form").hidden = false;
   if (!(error instanceof Error)) throw error;
   results.clear("This was not read.");
+  warn(error);
+}
+
+function warn(error) {
+  if (error instanceof TokenError) byId("token-form").hidden = false;
   const words = error.message;
   results.notify(words[0].toUpperCase() + words.slice(1) + (words.endsWith(".") ? "" : "."));
 }
@@ -278,17 +283,25 @@ function use(open) {
 async function useNow(open) {
   byId("loading").hidden = !backend.isLocal;
   byId("model").disabled = true;
+  let failure = null;
   try {
     const opened = await open();
     results.setModel(opened);
     results.notify();
     model = opened;
+    used = { option: byId("model").selectedOptions[0], about: byId("about").textContent };
   } catch (error) {
-    fail(error);
+    failure = error;
   }
   byId("loading").hidden = true;
   byId("model").disabled = false;
-  return read();
+  if (failure && !model) return fail(failure);
+  if (failure) {
+    used.option.selected = true;
+    byId("about").textContent = used.about;
+  }
+  await read();
+  if (failure) warn(failure); // after the reading, which would hide it
 }
 
 /** Use a custom model: its ONNX file and its card. */
@@ -296,7 +309,7 @@ async function adopt(files) {
   const graph = files.find((file) => file.name.endsWith(".onnx"));
   const card = files.find((file) => file.name.endsWith(".json"));
   if (!backend.isLocal) {
-    return results.notify("This page asks a server: start it with your model, oraclezoo serve FOLDER.");
+    return results.notify("This page uses the models of a server. To use your own, start the server with: oraclezoo serve FOLDER");
   }
   if (!graph || !card) return results.notify("Choose two files together: model.onnx and model.json.");
   const [text, bytes] = await Promise.all([card.text(), graph.arrayBuffer()]);

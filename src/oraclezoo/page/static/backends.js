@@ -60,14 +60,14 @@ export class BrowserBackend extends Helper {
   }
 
   async select(name) {
-    this.model = null;
-    this.model = await this.#open({ folder: new URL(`models/${name}`, document.baseURI).href });
-    return this.model;
+    const model = await this.#open({ folder: new URL(`models/${name}`, document.baseURI).href });
+    this.model = model; // on failure, the current model stays
+    return model;
   }
 
   /** Open a custom model from the text of its card and the bytes of its ONNX file. */
   async adopt(card, graph) {
-    const model = await this.#open({ card, graph }); // on failure, the current model stays
+    const model = await this.#open({ card, graph });
     this.model = model;
     return model;
   }

@@ -1,6 +1,9 @@
 // A model in ONNX Runtime Web; used by the worker, and by Node.js in the tests.
 import { answered } from "./loading.js";
 
+/** Maximum height and width of a model's input, in pixels. */
+const LARGEST = 1024;
+
 /** An ONNX file with its card, as `oraclezoo export` writes them. */
 export class Classifier {
   constructor(ort, session, card) {
@@ -42,7 +45,22 @@ export class Classifier {
     if (!session.inputNames.includes("images")) {
       throw new Error("The model has no input named images: export it with oraclezoo.");
     }
-    return new Classifier(ort, session, card);
+    const classifier = new Classifier(ort, session, card);
+    await classifier.#check();
+    return classifier;
+  }
+
+  /** Run the model on a blank image. Throws an Error if its outputs do not fit the card. */
+  async #check() {
+    const { input } = this.card;
+    let probabilities;
+    try {
+      ({ probabilities } = await this.run([new Uint8Array(input.image_size ** 2)]));
+    } catch (error) {
+      throw new Error(`The model cannot be run as model.json says: ${error.message}`);
+    }
+    const [row] = probabilities;
+    if (![...row].every(Number.isFinite)) throw new Error("The model's outputs are not probabilities.");
   }
 
   /**
@@ -56,6 +74,9 @@ export class Classifier {
     const outputs = await this.session.run({ images: this.#input(pixels, images.length, size) });
     const values = outputs.probabilities ?? outputs.logits;
     const number = this.card.classes.length;
+    if (values.data.length !== images.length * number) {
+      throw new Error(`${values.data.length / images.length} outputs for ${number} classes`);
+    }
     const rows = images.map((_, row) => values.data.slice(row * number, (row + 1) * number));
     const probabilities = outputs.probabilities ? rows : rows.map(softmax);
     return { probabilities, unknown: outputs.unknown ? [...outputs.unknown.data] : null };
@@ -83,7 +104,12 @@ function readCard(text) {
     throw new Error("model.json is not a model card of oraclezoo.");
   }
   if (!card.onnx) throw new Error("model.json names no ONNX file: run oraclezoo export.");
-  if (card.input.in_chans !== 1) throw new Error("The model does not take gray images.");
+  const { in_chans: channels, image_size: size } = card.input ?? {};
+  if (!Number.isInteger(size) || size < 1 || size > LARGEST) {
+    throw new Error(`model.json must have an input size from 1 to ${LARGEST} pixels.`);
+  }
+  if (!card.preprocessing) throw new Error("model.json has no preprocessing.");
+  if (channels !== 1) throw new Error("The model does not take gray images.");
   return card;
 }
 

@@ -17,8 +17,6 @@ from oraclezoo.ranking.pareto import Cost, Point
 
 WIDTH, HEIGHT = 480, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 14, 46
-LABELED = 24
-"""Number of points above which only points on the Pareto front are labeled."""
 GLYPH = 7
 """Maximum width of a character in a label, in pixels."""
 SHAPES = ("circle", "square", "diamond", "up", "down", "plus")
@@ -48,13 +46,16 @@ class Axis:
 def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = False) -> str:
     """Draw the points with their 95% intervals, and the Pareto front of each group.
 
+    A label that would overlap the label of a more accurate point is omitted. The script of the page
+    places the labels again, by their size in the browser and for the rows that a visitor selects.
+
     Args:
         points: The points to draw.
         cost: The cost on the horizontal axis.
         images: Number of test images N; errors below 0.5 / N are drawn as 0.5 / N.
-        names: Whether to label only the points on the front, with recipe names, instead of all
-            points with row numbers. A label that would overlap the label of a more accurate point
-            is omitted.
+        names: Whether to label only the points on the front, with full recipe names, and to leave
+            out what the script needs. Otherwise, points that are not beaten are labeled too, with
+            the last part of the name.
     """
     name, unit = AXES[cost]
     least = 50 / images
@@ -65,23 +66,28 @@ def scatter(points: Sequence[Point], cost: Cost, *, images: int, names: bool = F
     for index, group in enumerate(groups):
         members = [point for point in points if point.group == group]
         parts.append(_front(members, across, upright, unit, least, index))
-    few = len(points) <= LABELED and not names
     places = [
         (across(math.log10(point.cost / unit)), _height(point, upright, least)) for point in points
     ]
-    labels = [point.row.label if names else str(point.row.number) for point in points]
-    if not few:
-        labels = [
-            label if point.on_front else "" for point, label in zip(points, labels, strict=True)
-        ]
-        labels = _without_overlaps(labels, places)
-    for point, place, label in zip(points, places, labels, strict=True):
+    shown = _without_overlaps([_label(point, names) for point in points], places)
+    for point, place, label in zip(points, places, shown, strict=True):
         index = groups.index(point.group)
-        parts.append(_mark(point, place, upright, least, index, label))
+        parts.append(_mark(point, place, upright, least, index, label, live=not names))
     return element(
         "svg", "".join(parts), xmlns="http://www.w3.org/2000/svg", class_="oz-chart",
         viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"accuracy against {name}",
     )  # fmt: skip
+
+
+def _label(point: Point, names: bool) -> str:
+    if names:
+        return point.row.label if point.on_front else ""
+    return "" if point.beaten and not point.on_front else _brief(point)
+
+
+def _brief(point: Point) -> str:
+    """Return the label of a row without the folder of its recipe."""
+    return point.row.label.rpartition("/")[2]
 
 
 def _without_overlaps(labels: Sequence[str], places: Sequence[tuple[float, float]]) -> list[str]:
@@ -202,6 +208,8 @@ def _mark(
     least: float,
     index: int,
     label: str,
+    *,
+    live: bool,
 ) -> str:
     row, (x, y) = point.row, place
     low, high = (upright(spaced(end, least)) for end in _ends(point))
@@ -212,7 +220,8 @@ def _mark(
     if label:
         content += _text(label, *_beside(label, place))
     kind = f"oz-point {state} oz-group{index % len(SHAPES)}"
-    return element("g", content, class_=kind, data_row=row.number)
+    data = {"data_x": f"{x:.1f}", "data_y": f"{y:.1f}", "data_label": _brief(point)} if live else {}
+    return element("g", content, class_=kind, data_row=row.number, **data)
 
 
 def _symbol(index: int, x: float, y: float) -> str:

@@ -17,6 +17,7 @@ from oraclezoo.imaging.find import Box
 from oraclezoo.imaging.prepare import Prepared
 from oraclezoo.server import schemas, tensors
 from oraclezoo.server.batching import Picture
+from oraclezoo.server.body import parsed
 from oraclezoo.server.gate import NOTE
 from oraclezoo.server.models import ServedModel
 from oraclezoo.server.pictures import too_many
@@ -79,9 +80,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
         """
         async with service.deadline(), service.bodies.read(request) as body:
             model = _find(service, request)
-            requested = tensors.parse(body, request.headers.get(tensors.HEADER))
-            _check_outputs(requested, model)
-            images = _images(requested, model, service.settings.max_images)
+            length, most = request.headers.get(tensors.HEADER), service.settings.max_images
+            requested, images = await parsed(len(body), _parse, body, length, model, most)
             note = request.scope[NOTE]
             note.model, note.images = model.name, len(images)
             settings = Preprocessing(max_pixels=service.settings.max_pixels)
@@ -177,6 +177,15 @@ def _add(
             responses=schemas.errors(*statuses),
             openapi_extra=extra,
         )
+
+
+def _parse(
+    body: bytes, header_length: str | None, model: ServedModel, most: int
+) -> tuple[tensors.Inference, list[Picture] | list[Prepared]]:
+    """Return the parsed body of a request and its images. Raises RejectedError."""
+    requested = tensors.parse(body, header_length)
+    _check_outputs(requested, model)
+    return requested, _images(requested, model, most)
 
 
 def _find(service: Service, request: Request) -> ServedModel:

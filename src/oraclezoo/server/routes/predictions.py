@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from enum import Enum
 from typing import Any
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oraclezoo.server import schemas
+from oraclezoo.server.body import parsed
 from oraclezoo.server.gate import NOTE
 from oraclezoo.server.models import ServedModel
 from oraclezoo.server.pictures import Question, preprocessing_of, question, top_of
@@ -20,9 +20,6 @@ from oraclezoo.serving.document import SCHEMA, image_entry, model_entry, unreada
 from oraclezoo.serving.reading import Reading
 
 TAGS: list[str | Enum] = ["Predictions"]
-
-SMALL = 1 << 16
-"""Maximum size in bytes of a body parsed in the event loop; threads parse larger ones."""
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _NAMED = {
@@ -140,9 +137,8 @@ def add_routes(app: FastAPI, service: Service) -> None:
 async def _question(request: Request, body: bytes, most: int) -> Question:
     content_type = request.headers.get("content-type", "")
     query = dict(request.query_params)
-    if len(body) <= SMALL or not content_type.startswith(("multipart/", "application/json")):
-        return question(content_type, body, query, most)
-    return await asyncio.to_thread(question, content_type, body, query, most)
+    is_file = not content_type.lower().startswith(("multipart/", "application/json"))
+    return await parsed(0 if is_file else len(body), question, content_type, body, query, most)
 
 
 def _response(model: ServedModel, readings: list[Reading], top: int) -> Response:

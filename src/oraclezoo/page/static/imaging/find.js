@@ -62,16 +62,19 @@ export function surfaceLevel({ tone, part, factor }, box) {
 export function reduced(gray, factor) {
   if (factor === 1) return gray;
   const [width, height] = [Math.ceil(gray.width / factor), Math.ceil(gray.height / factor)];
-  const sums = new Uint32Array(width * height);
-  for (let y = 0; y < height * factor; y++) {
-    const from = Math.min(y, gray.height - 1) * gray.width;
+  const sums = new Float64Array(width * height);
+  // the last row and column count as often as they are replicated, which may be 100,000 times
+  const below = height * factor - gray.height + 1;
+  const beside = width * factor - gray.width + 1;
+  for (let y = 0, index = 0; y < gray.height; y++) {
+    const weight = y === gray.height - 1 ? below : 1;
     const into = Math.floor(y / factor) * width;
-    for (let x = 0, column = 0; column < width; column++) {
+    for (let column = 0; column < width; column++) {
+      const end = Math.min((column + 1) * factor, gray.width);
       let total = 0;
-      for (let step = 0; step < factor; step++, x++) {
-        total += gray.data[from + Math.min(x, gray.width - 1)];
-      }
-      sums[into + column] += total;
+      for (let x = column * factor; x < end; x++) total += gray.data[index++];
+      if (end === gray.width) total += (beside - 1) * gray.data[index - 1];
+      sums[into + column] += weight * total;
     }
   }
   const area = factor * factor;

@@ -1,0 +1,1 @@
+"""Building, inspecting and running container images, for ``benchmarks/image.py``."""

@@ -1,0 +1,1 @@
+"""Executors that run jobs, and campaigns of tasks."""
