@@ -28,8 +28,8 @@ def crash(ran: Ran) -> tuple[Verdict, str] | None:
 
 
 def message(ran: Ran) -> str:
-    """Return the error message of a command: its last lines on standard error."""
-    lines = [line for line in ran.err.strip().splitlines() if line.strip()]
+    """Return the error message of a command: the last lines of standard error, or of its report."""
+    lines = [line for line in (ran.err.strip() or ran.said).splitlines() if line.strip()]
     return " | ".join(lines[-2:])[:240]
 
 
@@ -50,7 +50,8 @@ def refused(what: str, ran: Ran, *words: str, lost: Callable[[], str] = lambda: 
 def _refusal(ran: Ran, words: tuple[str, ...]) -> tuple[Verdict, str]:
     if ran.status == 0:
         return Verdict.LOST, f"accepted: {message(ran) or 'no message'}"
-    if not ran.err.strip():
+    # a report, such as the doctor's, is a message on standard output
+    if not (ran.said if words else ran.err).strip():
         return Verdict.LOST, f"ended with status {ran.status} and no message"
     missing = mentions(ran.said, *words)
     if missing:

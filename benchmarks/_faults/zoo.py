@@ -61,7 +61,11 @@ class Zoo:
                 process.signal(signal.SIGKILL, group=True)
         assert self._server.stdin is not None
         self._server.stdin.close()
-        self._server.wait()
+        try:
+            self._server.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # threads of an inherited library may keep it alive
+            self._server.kill()
+            self._server.wait()
 
     def run(self, setting: Setting, *arguments: str | Path) -> Ran:
         """Run ``oraclezoo ARGUMENTS`` to its end."""
