@@ -80,6 +80,8 @@ def test_the_command_writes_a_sheet(tmp_path: Path) -> None:
     assert data["version"] == VERSION
     assert [row["name"] for row in data["corruptions"]] == list(CORRUPTIONS)
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    wrong = subprocess.run([*command, "--name", "blott"], capture_output=True, text=True)
+    wrong = subprocess.run(
+        [*command, "--overwrite", "--name", "blott"], capture_output=True, text=True
+    )
     assert wrong.returncode == 2
     assert "did you mean 'blots'" in wrong.stderr
