@@ -1,6 +1,6 @@
 """Run the server of an image as a container runtime would, and send it requests.
 
-:func:`observe` starts this module in namespaces of its own, where the image's files are read-only
+:func:`observe` starts this module in separate namespaces, where the image's files are read-only
 and the only network is the loopback interface. Standard library only.
 """
 

@@ -59,7 +59,7 @@ def wait_for_end(executor: Executor, handles: Sequence[str]) -> None:
 
 @pytest.mark.full
 def test_outcomes(cluster: Cluster, tmp_path: Path) -> None:
-    """In groups of two, jobs succeed, fail, and die; each has a process of its own."""
+    """In groups of two, jobs succeed, fail, and die; each in a separate process."""
     behaviors: tuple[Behavior, ...] = ("succeed", "die", "fail", "succeed", "succeed")
     pairs = [probe(tmp_path, behavior) for behavior in behaviors]
     executor = create(tmp_path / "executor", group=2)

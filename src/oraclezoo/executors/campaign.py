@@ -207,8 +207,8 @@ class Campaign:
 def campaigns(runs: Path) -> list[Campaign]:
     """Return the campaigns of a runs folder, sorted by their identifiers."""
     folder = runs / FOLDER
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [Campaign(path) for path in found if (path / "campaign.json").is_file()]
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [Campaign(path) for path in paths if (path / "campaign.json").is_file()]
 
 
 def find(name: str | None, runs: Path) -> Campaign:

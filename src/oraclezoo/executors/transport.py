@@ -64,7 +64,7 @@ def pack(job: Job) -> bytes:
 
 
 def run_packed(archive: bytes, should_stop: Callable[[], bool] = lambda: False) -> bytes:
-    """Run a packed task in a temporary folder, in a process of its own.
+    """Run a packed task in a temporary folder, in a separate process.
 
     Args:
         archive: The archive of :func:`pack`.

@@ -8,7 +8,7 @@ results with paths relative to the page (or, with a leading slash, to the docume
        :division: closed
        :components: /zoo
 
-Each row gets a page of its own. ``components`` names a folder of the documentation with pages
+Each row gets a separate page. ``components`` names a folder of the documentation with pages
 ``backbones/NAME``, ``optimizers/NAME`` and ``schedulers/NAME``, which rows then link to.
 
 The pages work without JavaScript, load nothing from other hosts, and link to the results and to the

@@ -1,6 +1,6 @@
 """Group of tasks: the function that a Slurm job runs, through submitit.
 
-The job runs the tasks one after another, each in a process of its own. Marker files in the group's
+The job runs the tasks one after another, each in a separate process. Marker files in the group's
 folder tell the submitting machine which of them have ended, and tell the job which of them were
 cancelled.
 """

@@ -26,7 +26,7 @@ def show_step(step: str, folder: object, receipt: Receipt, as_json: bool) -> Non
 def receipt_text(receipt: Receipt) -> str:
     """Format a receipt: a verdict of two lines, then a table of before and after, and notes.
 
-    On a terminal, long comments continue on lines of their own.
+    On a terminal, long comments continue on separate lines.
     """
     rows, columns = list(_rows(receipt)), terminal_columns()
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
