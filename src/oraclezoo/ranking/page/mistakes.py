@@ -36,10 +36,10 @@ def recall_table(predictions: Predictions, names: Sequence[str]) -> str:
         members = correct[:, predictions.labels == label]
         if not members.size:
             continue
-        found = comparison.interval(members)
-        bounds = "" if np.isnan(found.low) else f"{100 * found.low:.1f}–{100 * found.high:.1f}"
-        bar = element("span", "", class_="oz-recall", style=f"--v:{found.mean:.4f}")
-        cells = element("th", safe(name), scope="row") + element("td", f"{100 * found.mean:.1f}")
+        recall = comparison.interval(members)
+        bounds = "" if np.isnan(recall.low) else f"{100 * recall.low:.1f}–{100 * recall.high:.1f}"
+        bar = element("span", "", class_="oz-recall", style=f"--v:{recall.mean:.4f}")
+        cells = element("th", safe(name), scope="row") + element("td", f"{100 * recall.mean:.1f}")
         rows.append(element("tr", cells + element("td", bounds) + element("td", bar)))
     heads = ("class", "recall, %", "95% interval")
     top = "".join(element("th", head, scope="col") for head in heads) + element("td", "")

@@ -49,7 +49,7 @@ def neighbors(row: Row, rows: Sequence[Row], entries: Mapping[Key, Entry]) -> li
     ]
 
 
-def near_table(row: Row, found: Sequence[Neighbor], links: Links) -> str:
+def near_table(row: Row, neighbors: Sequence[Neighbor], links: Links) -> str:
     """Return the table of neighbors, with links to their pages."""
     head = ("row", "accuracy, %", "difference, points", "95% interval", "verdict")
     top = "".join(element("th", name, scope="col") for name in head)
@@ -67,7 +67,7 @@ def near_table(row: Row, found: Sequence[Neighbor], links: Links) -> str:
             + element("td", f"{each.low:+.2f} to {each.high:+.2f}")
             + element("td", words[each.verdict], class_=f"oz-{each.verdict}"),
         )
-        for each in found
+        for each in neighbors
     )
     content = element(
         "caption", "Nearest rows; the difference is this row minus the other"

@@ -110,11 +110,11 @@ def _figures(row: Row, table: Table) -> str:
 
 
 def _rank(row: Row, table: Table, entries: Mapping[Key, Entry], links: Links) -> str:
-    found = near.neighbors(row, table.rows, entries)
+    rivals = near.neighbors(row, table.rows, entries)
     text = rank_note(row, table.rows)
-    if not found:
+    if not rivals:
         return text
-    return text + near.near_table(row, found, links)
+    return text + near.near_table(row, rivals, links)
 
 
 def _seeds(row: Row, entry: Entry) -> str:
